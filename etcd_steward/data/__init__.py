@@ -1,0 +1,1 @@
+"""Facts that ship with the package: release digests and etcd's configuration keys."""

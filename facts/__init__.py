@@ -1,0 +1,1 @@
+"""What is true on a host: a shell probe, and pure parsers for its output."""

@@ -1,0 +1,1 @@
+"""What changes a host; each operation is usable alone in other deploys."""

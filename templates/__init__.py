@@ -1,0 +1,1 @@
+"""What lands on a host: configuration, service definitions and shell fragments."""
