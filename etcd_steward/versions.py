@@ -1,0 +1,270 @@
+"""What is known about etcd's releases: which to run, which to refuse, and in which steps to upgrade."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = [
+    "DEFAULT",
+    "NEWEST",
+    "SUPPORTED_ARCHES",
+    "Advice",
+    "Hop",
+    "Version",
+    "has_etcdutl",
+    "hops",
+    "judge_target",
+    "parse",
+    "release_arch",
+    "unsupported_arch",
+]
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """A release of etcd, such as 3.5.33."""
+
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def minor_line(self) -> str:
+        """The line of patch releases that this one belongs to, such as "3.5"."""
+        return f"{self.major}.{self.minor}"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to know before a release is installed.
+
+    Args:
+        refuse: whether the release must not be installed unless the operator insists.
+        text: what is wrong with it, and from which release on it is right.
+        source: where that is written.
+        always: whether the refusal holds even when the operator insists.
+    """
+
+    refuse: bool
+    text: str
+    source: str
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One step of an upgrade, carried out on every member before the next step begins.
+
+    Args:
+        to: the release that every member runs after it.
+        why: why this step is taken.
+    """
+
+    to: Version
+    why: str
+
+
+# The newest release known of each line that this package can configure.
+NEWEST = {
+    "3.4": Version(3, 4, 44),
+    "3.5": Version(3, 5, 33),
+    "3.6": Version(3, 6, 14),
+    "3.7": Version(3, 7, 1),
+}
+
+# The most proven line that still gets fixes; its newest release has the security fixes of July 2026.
+DEFAULT = NEWEST["3.5"]
+
+OLDEST_LINE, NEWEST_LINE = (3, 4), (3, 7)
+OLDEST_MAINTAINED = (3, 5)
+
+# advisory -> (what it is, the first fixed patch release of each line)
+SECURITY_FIXES = {
+    "GHSA-xg4h-6gfc-h4m8": ("watches show keys that the user may not read", {"3.5": 33, "3.6": 14, "3.7": 1}),
+    "GHSA-6vch-q96h-7gc3": ("TLS clients can exhaust the server", {"3.5": 33, "3.6": 14, "3.7": 1}),
+    "CVE-2026-44283": ("transactions bypass permissions", {"3.4": 44, "3.5": 30, "3.6": 11, "3.7": 0}),
+}
+
+# Lowest release of a line from which the next one may be entered: zombie members in etcd#20967 (3.5.26), disallowed v2
+# records in etcd#20809 (3.5.32), and etcd's guide to 3.7 (3.6.11).
+UPGRADE_FLOOR = {"3.5": Version(3, 5, 32), "3.6": Version(3, 6, 11)}
+# Downgrades that etcd itself supports (`etcdctl downgrade enable`).
+DOWNGRADABLE = {"3.6", "3.7"}
+
+# `uname -m` -> the name of the architecture in release archives
+SUPPORTED_ARCHES = {
+    "x86_64": "amd64",
+    "amd64": "amd64",
+    "aarch64": "arm64",
+    "arm64": "arm64",
+    "armv7l": "arm",
+    "armv6l": "arm",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+}
+
+
+def parse(value: object) -> Version:
+    """Read a full version.
+
+    Args:
+        value: such as "3.5.33" or "v3.5.33".
+
+    Returns:
+        The version.
+
+    Raises:
+        ValueError: it is not text with three numbers; pyinfra's `--data` turns 3.6 into a float, and 3.10 into 3.1.
+    """
+    if isinstance(value, Version):
+        return value
+    if isinstance(value, str):
+        found = re.fullmatch(r"v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", value.strip())
+        if found:
+            return Version(*(int(number) for number in found.groups()))
+    line = re.match(r"v?(3\.[0-9]+)", str(value))
+    example = NEWEST.get(line.group(1), DEFAULT) if line else DEFAULT
+    raise ValueError(f"found {value}, wanted a full version such as {example}")
+
+
+def judge_target(version: Version) -> list[Advice]:
+    """Say what speaks against installing a release.
+
+    Args:
+        version: the release that is to be installed.
+
+    Returns:
+        All that is known against it, refusals first; empty for a good release.
+    """
+    line = (version.major, version.minor)
+    if line < OLDEST_LINE:
+        text = f"etcd {version.minor_line} is older than 3.4, which etcd-steward cannot configure"
+        return [Advice(True, text, "etcd's versioning policy: 3.4 and older get no fixes", always=True)]
+    if line > NEWEST_LINE:
+        text = f"etcd {version.minor_line} is newer than 3.7, whose configuration etcd-steward knows"
+        return [Advice(True, text, "the key table of etcd-steward", always=True)]
+    advice = []
+    if Version(3, 5, 0) <= version <= Version(3, 5, 2):
+        advice.append(
+            Advice(
+                True, "data of members may come to differ after a crash; wanted 3.5.6 or later", "etcd#13766"
+            )
+        )
+    if Version(3, 5, 3) <= version <= Version(3, 5, 5):
+        advice.append(
+            Advice(False, "a crash while defragmenting may harm data; 3.5.6 is right", "etcd#14685")
+        )
+    if version < Version(3, 4, 22):
+        advice.append(
+            Advice(False, "a crash while defragmenting may harm data; 3.4.22 is right", "etcd#14685")
+        )
+    if line < OLDEST_MAINTAINED:
+        advice.append(
+            Advice(False, f"etcd {version.minor_line} gets no more fixes", "etcd's versioning policy")
+        )
+    for source, (what, fixed) in SECURITY_FIXES.items():
+        first = fixed.get(version.minor_line)
+        if first is None:
+            advice.append(Advice(False, f"{what}; not fixed in {version.minor_line}", source))
+        elif version.patch < first:
+            advice.append(Advice(False, f"{what}; fixed in {version.minor_line}.{first}", source))
+    return advice
+
+
+def unsupported_arch(version: Version, arch: str) -> str | None:
+    """Say what ETCD_UNSUPPORTED_ARCH must be for etcd to start (etcd, `checkSupportArch`).
+
+    Args:
+        version: the release that is started.
+        arch: the architecture as release archives name it.
+
+    Returns:
+        The value, or None where the variable is not needed.
+    """
+    supported = {"amd64", "ppc64le"}
+    if version >= Version(3, 5, 0):
+        supported |= {"arm64", "s390x"}
+    return None if arch in supported else arch
+
+
+def has_etcdutl(version: Version) -> bool:
+    """Tell whether a release ships `etcdutl`, which came with 3.5 (etcd's CHANGELOG-3.5).
+
+    Args:
+        version: the release.
+
+    Returns:
+        True if its archive contains etcdutl.
+    """
+    return version >= Version(3, 5, 0)
+
+
+def release_arch(machine: str) -> str:
+    """Translate what `uname -m` says into the name that release archives use.
+
+    Args:
+        machine: the output of `uname -m`.
+
+    Returns:
+        Such as "amd64".
+
+    Raises:
+        ValueError: etcd has no release for that machine.
+    """
+    arch = SUPPORTED_ARCHES.get(machine.strip())
+    if arch is None:
+        raise ValueError(f"found {machine.strip() or 'nothing'}, wanted one of {', '.join(SUPPORTED_ARCHES)}")
+    return arch
+
+
+def hops(current: Version, target: Version) -> list[Hop]:
+    """Plan an upgrade or downgrade as steps of at most one minor version (etcd's upgrade guides).
+
+    Args:
+        current: the oldest release that a member runs.
+        target: the release that is wanted.
+
+    Returns:
+        The steps in order; empty if there is nothing to do.
+
+    Raises:
+        ValueError: there is no such path.
+    """
+    if current == target:
+        return []
+    if current.major != target.major:
+        raise ValueError(
+            f"found etcd {current}, wanted {target}; next: stay within major version {current.major}"
+        )
+    if target.minor < current.minor:
+        return [_downgrade(current, target)]
+    steps: list[Hop] = []
+    while current.minor < target.minor:
+        floor = UPGRADE_FLOOR.get(current.minor_line)
+        if floor is not None and current < floor:
+            current = NEWEST[current.minor_line]
+            steps.append(Hop(current, f"{floor.minor_line} is left only from {floor} or later"))
+        line = f"{current.major}.{current.minor + 1}"
+        following = target if line == target.minor_line else NEWEST.get(line)
+        if following is None:
+            raise ValueError(f"found no known release of etcd {line} on the way from {current} to {target}")
+        current = following
+        steps.append(
+            Hop(current, "one minor version at a time" if current != target else "the wanted release")
+        )
+    if current != target:
+        steps.append(Hop(target, "the wanted release"))
+    return steps
+
+
+def _downgrade(current: Version, target: Version) -> Hop:
+    if current.minor - target.minor > 1 or current.minor_line not in DOWNGRADABLE:
+        raise ValueError(
+            f"found etcd {current}, wanted {target}; next: etcd goes back only from 3.7 to 3.6 and from 3.6 to 3.5: "
+            "restore a snapshot instead",
+        )
+    return Hop(target, "after `etcdctl downgrade enable`, which etcd has since 3.6")
