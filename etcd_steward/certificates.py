@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import (
         CertificateIssuerPrivateKeyTypes,
-        CertificateIssuerPublicKeyTypes,
+        CertificatePublicKeyTypes,
     )
 
 Role = Literal["server", "peer", "client", "health"]
@@ -230,7 +230,7 @@ def canonical_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(written, key=lambda name: (address(name) is not None, name)))
 
 
-def public_key_bytes(key: CertificateIssuerPublicKeyTypes) -> bytes:
+def public_key_bytes(key: CertificatePublicKeyTypes) -> bytes:
     """Return a public key's DER form: what must be equal for a certificate and a key to be a pair."""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 from etcd_steward.certificates import (
@@ -156,8 +156,8 @@ def issue(authority: Authority, spec: LeafSpec, *, now: datetime) -> Pair:
     if spec.names:
         names = [_general_name(name) for name in canonical_names(spec.names)]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    # The Edwards curves bring their own hash; only a brought CA can have such a key.
-    edwards = isinstance(authority.key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    # Ed25519 brings its own hash; only a brought CA can have such a key.
+    edwards = isinstance(authority.key, ed25519.Ed25519PrivateKey)
     certificate = builder.sign(authority.key, None if edwards else hashes.SHA256())
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
