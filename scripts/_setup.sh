@@ -1,0 +1,127 @@
+# Sourced by scripts/demo, scripts/test and scripts/check: what has to be there before they can work.
+# Callers use `set -euo pipefail`; every function prints one line before anything that takes long.
+
+REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+STATE="$REPO/.state"
+PYTHON="$REPO/.venv/bin/python"
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+apt_install() { # apt_install PACKAGE...: nothing when all are there
+    local package log="$STATE/apt.log" missing=()
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || fail "missing: ${missing[*]}; next: install them with this system's package manager"
+    is_root || fail "missing: ${missing[*]}; next: run as root: apt-get install ${missing[*]}"
+    mkdir -p "$STATE"
+    export DEBIAN_FRONTEND=noninteractive
+    if ! apt-get -s install "${missing[@]}" >/dev/null 2>&1; then
+        say "apt-get update"
+        apt-get -q update >"$log" 2>&1 || fail "apt-get update failed; next: read $log"
+    fi
+    say "apt-get install ${missing[*]}"
+    apt-get -q install -y --no-install-recommends "${missing[@]}" </dev/null >"$log" 2>&1 ||
+        { tail -5 "$log" >&2; fail "apt-get install failed; next: read $log"; }
+}
+
+find_python() { # prints the first python >= 3.11 on the PATH
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer on the PATH; next: install one (apt-get install python3) and run again"
+}
+
+ensure_venv() { # ensure_venv [EXTRAS]: .venv with this package, editable; EXTRAS default to "test"
+    local extras="${1:-test}" stamp="$REPO/.venv/.stamp" python wanted
+    python="$(find_python)"
+    wanted="$extras $(cat "$REPO/setup.cfg" "$REPO/pyproject.toml" | sha256sum)"
+    if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$PYTHON" -c '' 2>/dev/null; then
+        return 0
+    fi
+    mkdir -p "$STATE"
+    if ! [ -x "$PYTHON" ] || ! "$PYTHON" -m pip --version >/dev/null 2>&1; then
+        "$python" -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+        say "making .venv with $("$python" --version)"
+        "$python" -m venv --clear "$REPO/.venv"
+    fi
+    say "installing etcd-steward[$extras] into .venv"
+    (cd "$REPO" && "$PYTHON" -m pip install -q --disable-pip-version-check -e ".[$extras]") >"$STATE/pip.log" 2>&1 ||
+        { tail -5 "$STATE/pip.log" >&2; fail "pip install failed; next: read $STATE/pip.log"; }
+    printf '%s' "$wanted" >"$stamp"
+}
+
+started_at() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null; }
+
+ensure_docker() { # a Docker that answers; started here only when nothing else runs it
+    ensure_inotify
+    docker info >/dev/null 2>&1 && return 0
+    is_root || fail "Docker does not answer (docker info); next: start it, and put $(id -un) in the group docker"
+    command -v dockerd >/dev/null && command -v docker >/dev/null || apt_install docker.io iptables
+    if ! docker info >/dev/null 2>&1; then
+        if [ -d /run/systemd/system ]; then
+            say "systemctl start docker"
+            systemctl start docker
+        else
+            start_dockerd
+        fi
+    fi
+    wait_for_docker
+}
+
+start_dockerd() {
+    mkdir -p "$STATE"
+    say "starting dockerd (log: $STATE/dockerd.log)"
+    # A daemon that was killed leaves its pid file, and dockerd refuses to start when that pid is in use again.
+    if [ -f /run/docker.pid ] && ! grep -qs dockerd "/proc/$(cat /run/docker.pid)/comm"; then
+        mv -f /run/docker.pid /run/docker.pid.stale
+    fi
+    setsid nohup dockerd >"$STATE/dockerd.log" 2>&1 </dev/null &
+    disown $! 2>/dev/null || true
+    wait_for_docker
+    local pid
+    pid="$(cat /run/docker.pid)"
+    printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$STATE/dockerd.started"
+}
+
+wait_for_docker() {
+    local tries
+    for tries in $(seq 120); do
+        docker info >/dev/null 2>&1 && return 0
+        [ $((tries % 20)) -ne 0 ] || say "waiting for Docker to answer"
+        sleep 0.5
+    done
+    tail -5 "$STATE/dockerd.log" >&2 2>/dev/null || true
+    fail "Docker does not answer after 60 s; next: read $STATE/dockerd.log, or run: docker info"
+}
+
+stop_docker_if_started() { # ends exactly the dockerd that ensure_docker started, if any
+    local pid when
+    [ -f "$STATE/dockerd.started" ] || return 0
+    read -r pid when <"$STATE/dockerd.started"
+    mv -f "$STATE/dockerd.started" "$STATE/dockerd.stopped"
+    [ -n "$when" ] && [ "$(started_at "$pid")" = "$when" ] || return 0
+    say "stopping the dockerd that was started here"
+    kill "$pid"
+    while [ "$(started_at "$pid")" = "$when" ]; do sleep 0.2; done
+}
+
+ensure_inotify() { # above about 16 systemd containers the kernel's default of 128 is too few
+    local key=/proc/sys/fs/inotify/max_user_instances
+    [ "$(cat "$key" 2>/dev/null || echo 1024)" -lt 1024 ] || return 0
+    if is_root && echo 1024 2>/dev/null >"$key"; then return 0; fi
+    say "fs.inotify.max_user_instances is $(cat "$key"): many containers at once need" \
+        "(as root) sysctl -w fs.inotify.max_user_instances=1024"
+}

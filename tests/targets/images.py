@@ -1,0 +1,66 @@
+"""The target images: one per family, the same recipe whether its base came from a registry or was assembled here."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from . import bases, dockerfiles
+from .bases import FAMILIES, Family
+from .common import CACHE, HERE, locked, need, run
+
+PREPARATION = {"openrc": "openrc-prep.sh", "systemd": "systemd-prep.sh"}
+
+
+def key(name: str) -> Path:
+    """Give an ed25519 private key of the test targets (`deploy`: to log in; `host`: theirs), made when missing."""
+    path = CACHE / "ssh" / name
+    with locked("ssh"):
+        if not path.exists():
+            need("ssh-keygen")
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "etcd-steward test targets", "-f", path)
+    return path
+
+
+@cache
+def build(family_name: str) -> str:
+    """Make a family's target image available.
+
+    Returns:
+        Its tag. The label `etcdtest.base` says `real` or `stand-in`.
+    """
+    family = FAMILIES[family_name]
+    with locked(f"base-{family.dockerfile}"):
+        base = bases.base(family)
+    preparation = PREPARATION[family.init]
+    context = {
+        preparation: HERE / preparation,
+        "authorized_keys": key("deploy").with_suffix(".pub"),
+        "ssh_host_ed25519_key": key("host"),
+    }
+    labels = {"etcdtest.base": family.origin, "etcdtest.family": family.name}
+    return dockerfiles.build(
+        f"etcdtest/{family.name}", HERE / family.dockerfile, base, context,
+        architecture=family.architecture, labels=labels,
+    )  # fmt: skip
+
+
+def build_all(families: list[str] | None = None) -> dict[str, str]:
+    """Build several families, two at a time."""
+    names = families or list(FAMILIES)
+    bases.mode()
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(build, names), strict=True))
+
+
+def origin(family_name: str) -> str:
+    """Say whether a family is `real` or a `stand-in` in this run."""
+    return FAMILIES[family_name].origin
+
+
+def title(family: Family | str) -> str:
+    """Name a family for a test's result line, e.g. `centos(stand-in)`."""
+    name = family if isinstance(family, str) else family.name
+    return f"{name}({origin(name)})"
