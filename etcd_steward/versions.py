@@ -89,8 +89,8 @@ SECURITY_FIXES = {
     "CVE-2026-44283": ("transactions bypass permissions", {"3.4": 44, "3.5": 30, "3.6": 11, "3.7": 0}),
 }
 
-# Lowest release of a line from which the next one may be entered: zombie members in etcd#20967 (3.5.26), disallowed v2
-# records in etcd#20809 (3.5.32), and etcd's guide to 3.7 (3.6.11).
+# Lowest release of a line from which the next one may be entered: zombie members in etcd#20967 (3.5.26),
+# disallowed v2 records in etcd#20809 (3.5.32), and etcd's guide to 3.7 (3.6.11).
 UPGRADE_FLOOR = {"3.5": Version(3, 5, 32), "3.6": Version(3, 6, 11)}
 # Downgrades that etcd itself supports (`etcdctl downgrade enable`).
 DOWNGRADABLE = {"3.6", "3.7"}
@@ -118,7 +118,7 @@ def parse(value: object) -> Version:
         The version.
 
     Raises:
-        ValueError: it is not text with three numbers; pyinfra's `--data` turns 3.6 into a float, and 3.10 into 3.1.
+        ValueError: it is not text with three numbers; pyinfra's `--data` turns 3.6 into a float.
     """
     if isinstance(value, Version):
         return value
@@ -264,7 +264,7 @@ def hops(current: Version, target: Version) -> list[Hop]:
 def _downgrade(current: Version, target: Version) -> Hop:
     if current.minor - target.minor > 1 or current.minor_line not in DOWNGRADABLE:
         raise ValueError(
-            f"found etcd {current}, wanted {target}; next: etcd goes back only from 3.7 to 3.6 and from 3.6 to 3.5: "
-            "restore a snapshot instead",
+            f"found etcd {current}, wanted {target}; next: restore a snapshot, as etcd itself goes back "
+            "only from 3.7 to 3.6 and from 3.6 to 3.5",
         )
     return Hop(target, "after `etcdctl downgrade enable`, which etcd has since 3.6")
