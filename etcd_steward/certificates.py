@@ -26,6 +26,16 @@ Role = Literal["server", "peer", "client", "health"]
 
 USAGE_OIDS = {"clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH, "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH}
 
+# All that the library raises, early or late, at certificates that are damaged or strange.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 _USAGE_NAMES = {oid: name for name, oid in USAGE_OIDS.items()}
 _KEY_COMMENT = re.compile(r"\A# key-sha256 ([0-9a-f]{64})\r?\n")
 
@@ -122,7 +132,7 @@ class CertificateFacts:
         for authority in trusted:
             try:
                 self.certificate.verify_directly_issued_by(authority.certificate)
-            except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+            except (InvalidSignature, *UNREADABLE):
                 continue
             return authority
         return None
@@ -153,6 +163,9 @@ def read_certificate(pem: str) -> CertificateFacts | None:
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
+        # Go shifts a signature that declares unused bits, and then refuses it; this library ignores them.
+        if not certificate.public_bytes(serialization.Encoding.DER).endswith(b"\0" + certificate.signature):
+            return None
         extensions = {type(extension.value): extension.value for extension in certificate.extensions}
         common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         comment = _KEY_COMMENT.match(pem)
@@ -179,7 +192,7 @@ def read_certificate(pem: str) -> CertificateFacts | None:
             is_authority=isinstance(constraints, x509.BasicConstraints) and constraints.ca,
             certificate=certificate,
         )
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         return None
 
 
@@ -193,9 +206,13 @@ def bundle(pem: str) -> list[Authority]:
         Authorities without keys, in the file's order; empty when it cannot be read.
     """
     try:
-        return [Authority(certificate) for certificate in x509.load_pem_x509_certificates(pem.encode())]
-    except ValueError:
+        certificates = x509.load_pem_x509_certificates(pem.encode())
+        for certificate in certificates:
+            # The library reads names late: a damaged one must show here, not when it is printed.
+            certificate.subject.rfc4514_string()
+    except UNREADABLE:
         return []
+    return [Authority(certificate) for certificate in certificates]
 
 
 def days_left(pem: str, now: datetime) -> int:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from etcd_steward.certificates import (
+    UNREADABLE,
     Authority,
     Pair,
     PkiError,
@@ -147,8 +148,8 @@ def read_authority(certificate_path: Path, key_path: Path | None, environ: Mappi
     found = bundle(_text(certificate_path))
     if len(found) != 1:
         raise PkiError(
-            f"{certificate_path}: found {len(found) or 'no'} readable certificates, wanted the one that signs; "
-            "next: replace the file"
+            f"{certificate_path}: found {len(found) or 'no'} readable certificates, "
+            "wanted the one that signs; next: replace the file"
         )
     certificate = found[0].certificate
     if not _may_sign(certificate):
@@ -183,7 +184,7 @@ def told_apart(client: Authority, peer: Authority, where: str) -> Authorities:
     """
     if public_key_bytes(client.certificate.public_key()) == public_key_bytes(peer.certificate.public_key()):
         raise PkiError(
-            f"{where}: found one key behind the client and the peer authority, wanted two, "
+            f"{where}: found one key behind the client and peer authorities, wanted two, "
             "as any client could join as a peer; next: give a peer authority of its own"
         )
     return Authorities(client, peer)
@@ -257,7 +258,7 @@ def _key(path: Path, pem: str, environ: Mapping[str, str] | None) -> Certificate
 def _belongs(certificate: x509.Certificate, key: CertificateIssuerPrivateKeyTypes) -> bool:
     try:
         own = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
     return public_key_bytes(own) == public_key_bytes(key.public_key())
 
@@ -272,7 +273,7 @@ def _may_sign(certificate: x509.Certificate) -> bool:
     except x509.ExtensionNotFound as missing:
         # An old authority may do without keyUsage, which then allows everything (RFC 5280, 4.2.1.3).
         return missing.oid == x509.KeyUsage.oid
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         return False
 
 
