@@ -1,0 +1,154 @@
+"""What is promised about releases."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etcd_steward import versions
+from etcd_steward.versions import Version, hops, judge_target, parse
+
+NUMBER = st.integers(min_value=0, max_value=999)
+
+
+@given(NUMBER, NUMBER, NUMBER)
+def test_a_version_is_read_back_as_it_was_written(major, minor, patch):
+    version = Version(major, minor, patch)
+    assert parse(str(version)) == version
+    assert parse(f"v{version}") == version
+
+
+@pytest.mark.parametrize(
+    "value", [3.6, 3, "3.5", "3.5.x", "3.5.1-rc.0", "3.5.01", "", None, True, "3.5.1\n3", "\uff13.5.1"]
+)
+def test_anything_but_a_full_version_is_refused(value):
+    with pytest.raises(ValueError, match="wanted a full version such as 3"):
+        parse(value)
+
+
+def test_a_version_that_became_a_float_is_answered_with_the_newest_of_its_line():
+    with pytest.raises(ValueError, match=r"^found 3\.6, wanted a full version such as 3\.6\.14$"):
+        parse(3.6)
+
+
+def test_versions_are_ordered_by_number_and_not_by_text():
+    assert parse("3.5.9") < parse("3.5.10") < parse("3.10.0")
+
+
+def test_nothing_speaks_against_the_default():
+    assert judge_target(versions.DEFAULT) == []
+
+
+def test_the_newest_of_each_maintained_line_has_the_known_security_fixes():
+    assert [judge_target(versions.NEWEST[line]) for line in ("3.5", "3.6", "3.7")] == [[], [], []]
+
+
+@pytest.mark.parametrize("patch", [0, 1, 2])
+def test_releases_that_lose_consistency_are_refused_unless_forced(patch):
+    (refusal,) = [advice for advice in judge_target(Version(3, 5, patch)) if advice.refuse]
+    assert (refusal.source, refusal.always) == ("etcd#13766", False)
+
+
+@pytest.mark.parametrize("text", ["3.5.3", "3.5.5", "3.4.21"])
+def test_releases_that_harm_data_while_defragmenting_are_advised_against(text):
+    advice = judge_target(parse(text))
+    assert "etcd#14685" in [item.source for item in advice]
+    assert not any(item.refuse for item in advice)
+
+
+@pytest.mark.parametrize("text", ["3.3.25", "2.3.8", "3.8.0", "4.0.0"])
+def test_lines_whose_configuration_is_unknown_are_refused_even_when_forced(text):
+    assert [(advice.refuse, advice.always) for advice in judge_target(parse(text))] == [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("3.5.32", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3"}),
+        ("3.6.10", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3", "CVE-2026-44283"}),
+        ("3.7.0", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3"}),
+    ],
+)
+def test_missing_security_fixes_are_named(text, missing):
+    advice = judge_target(parse(text))
+    assert {item.source for item in advice} == missing
+    assert not any(item.refuse for item in advice)
+
+
+def test_the_end_of_3_4_is_told():
+    assert any("3.4 gets no more fixes" in advice.text for advice in judge_target(parse("3.4.44")))
+
+
+@pytest.mark.parametrize(
+    ("text", "arch", "value"),
+    [
+        ("3.4.23", "amd64", None),
+        ("3.4.23", "arm64", "arm64"),
+        ("3.5.0", "arm64", None),
+        ("3.7.1", "arm", "arm"),
+        ("3.4.23", "s390x", "s390x"),
+        ("3.5.33", "s390x", None),
+    ],
+)
+def test_the_unsupported_architecture_is_declared_only_where_etcd_asks_for_it(text, arch, value):
+    assert versions.unsupported_arch(parse(text), arch) == value
+
+
+def test_etcdutl_came_with_3_5():
+    assert [versions.has_etcdutl(parse(text)) for text in ("3.4.44", "3.5.0", "3.7.1")] == [False, True, True]
+
+
+def test_machines_are_named_as_release_archives_name_them():
+    assert [versions.release_arch(name) for name in ("x86_64", "aarch64\n", "armv7l")] == [
+        "amd64",
+        "arm64",
+        "arm",
+    ]
+
+
+def test_a_machine_without_a_release_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^found riscv64, wanted one of x86_64, "):
+        versions.release_arch("riscv64")
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "path"),
+    [
+        ("3.5.33", "3.5.33", []),
+        ("3.5.16", "3.5.30", ["3.5.30"]),
+        ("3.5.30", "3.5.16", ["3.5.16"]),
+        ("3.4.23", "3.5.30", ["3.5.30"]),
+        ("3.5.16", "3.6.14", ["3.5.33", "3.6.14"]),
+        ("3.5.32", "3.6.14", ["3.6.14"]),
+        ("3.6.10", "3.7.1", ["3.6.14", "3.7.1"]),
+        ("3.4.23", "3.7.1", ["3.5.33", "3.6.14", "3.7.1"]),
+        ("3.6.14", "3.5.33", ["3.5.33"]),
+    ],
+)
+def test_an_upgrade_goes_one_minor_version_at_a_time(current, target, path):
+    steps = hops(parse(current), parse(target))
+    assert [str(step.to) for step in steps] == path
+    assert all(step.why for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("current", "target"), [("3.5.33", "3.4.44"), ("3.7.1", "3.5.33"), ("3.6.0", "4.0.0")]
+)
+def test_a_way_that_etcd_does_not_have_is_refused(current, target):
+    with pytest.raises(ValueError, match=rf"^found etcd {current}, wanted {target}"):
+        hops(parse(current), parse(target))
+
+
+@given(st.integers(4, 7), st.integers(0, 40), st.integers(4, 7), st.integers(0, 40))
+def test_every_path_ends_at_its_target_without_skipping_a_minor_version(
+    minor, patch, target_minor, target_patch
+):
+    current, target = Version(3, minor, patch), Version(3, target_minor, target_patch)
+    try:
+        steps = [current, *(step.to for step in hops(current, target))]
+    except ValueError:
+        assert target_minor < minor
+        return
+    assert steps[-1] == target
+    assert all(abs(after.minor - before.minor) <= 1 for before, after in itertools.pairwise(steps))
