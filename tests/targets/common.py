@@ -33,7 +33,7 @@ PACKAGES = {
 }
 
 
-class CommandFailed(RuntimeError):
+class CommandError(RuntimeError):
     """A command ended with another status than 0; the message says where, what, and what it printed."""
 
 
@@ -52,7 +52,7 @@ def run(
     """Run a command and give back its output.
 
     Raises:
-        CommandFailed: it ended with another status than 0 and check is true.
+        CommandError: it ended with another status than 0 and check is true.
     """
     done = subprocess.run(
         [str(part) for part in argv],
@@ -67,7 +67,7 @@ def run(
         timeout=timeout,
     )
     if check and done.returncode != 0:
-        raise CommandFailed(describe(" ".join(str(part) for part in argv), done))
+        raise CommandError(describe(" ".join(str(part) for part in argv), done))
     return done
 
 
@@ -98,7 +98,7 @@ def need(*tools: str) -> None:
         return
     command = f"apt-get install {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise CommandFailed(f"found no {', '.join(tools)}; next: {command} (or ETCDTEST_BASES=hub)")
+        raise CommandError(f"found no {', '.join(tools)}; next: {command} (or ETCDTEST_BASES=hub)")
     say(command)
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     install = ("apt-get", "-q", "install", "-y", "--no-install-recommends", *missing)

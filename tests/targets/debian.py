@@ -1,4 +1,4 @@
-"""Packages and sources from Debian's archive, of any suite and architecture, without touching the machine's apt.
+"""Packages and sources from Debian's archive, of any suite and architecture, apart from the machine's apt.
 
 The archive's address comes from the machine's own apt configuration.
 """
@@ -22,7 +22,7 @@ def archive() -> tuple[str, str]:
     template = "$(REPO_URI) $(CODENAME) $(ORIGIN)"
     lines = run("apt-get", "indextargets", "--format", template, "Created-By: Packages").stdout.splitlines()
     for line in lines:
-        address, suite, origin = (line.split() + ["", "", ""])[:3]
+        address, suite, origin = [*line.split(), "", "", ""][:3]
         if origin == "Debian" and suite and "-" not in suite:
             return address, suite
     raise RuntimeError(f"found no Debian archive in apt's configuration ({lines}); next: ETCDTEST_BASES=hub")

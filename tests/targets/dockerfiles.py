@@ -1,4 +1,4 @@
-"""Docker images tagged by a digest of everything that they are made from, so that an unchanged one is not rebuilt."""
+"""Docker images tagged by a digest of all that they are made from: an unchanged one is not rebuilt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def build(
                     else:
                         shutil.copytree(path, folder / arrives_as)
                 shutil.copy2(dockerfile, folder / "Dockerfile")
-                marks = [part for key, value in (labels or {}).items() for part in ("--label", f"{key}={value}")]
+                marks = [
+                    part for key, value in (labels or {}).items() for part in ("--label", f"{key}={value}")
+                ]
                 docker(
                     "build", "-q", "--platform", f"linux/{architecture}", "--build-arg", f"BASE={base}",
                     *marks, "-t", tag, folder,

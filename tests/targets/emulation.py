@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from .common import CommandFailed, need, run, say
+from .common import CommandError, need, run, say
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 PACKAGED = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
@@ -15,13 +15,13 @@ PACKAGED = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
 def ensure() -> None:
     """Register qemu for aarch64 unless the machine is one or something did already.
 
-    The flags get a C (credentials): without it sudo inside the container is not root. The F (fixed) that Debian sets
-    opens qemu outside the container.
+    The flags get a C (credentials): without it sudo inside the container is not root. F (fixed), which Debian
+    sets, takes qemu from outside the container.
     """
     if platform.machine() == "aarch64" or any(BINFMT.glob("qemu-aarch64*")):
         return
     if os.geteuid() != 0:
-        raise CommandFailed("found no emulation of arm64; next: as root: apt-get install qemu-user-static binfmt-support")
+        raise CommandError("found no emulation of arm64; next: as root: apt-get install qemu-user-static")
     need("qemu-aarch64-static")
     if not (BINFMT / "register").exists():
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)

@@ -1,4 +1,4 @@
-"""Containers that behave like servers: an init as PID 1, a fixed address and name, power cuts and cut cables."""
+"""Containers that behave like servers: an init as PID 1, a fixed name and address, power cuts, cut cables."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from . import images
+from . import images, keys
 from .bases import FAMILIES
-from .common import CACHE, CommandFailed, describe, docker, run, wait_until
+from .common import CACHE, CommandError, describe, docker, run, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 LAB_LABEL = "etcd-steward.lab"
 OWNER_LABEL = "etcd-steward.owner"
+KEPT = "0:kept"  # in place of the owner's process id and start time
 BOOT_SECONDS = 90
 
-# Unprivileged, and the same on cgroup v1 and v2. OpenRC must not see the host's cgroups: it would move its services
-# out of the container's. systemd needs them, in the host's namespace.
+OPEN: dict[str, set[str]] = {}  # families of each open lab
+SEEN: set[str] = set()  # families started since the test began: its result line names them
+
+# Unprivileged, and the same on cgroup v1 and v2. OpenRC must not see the host's cgroups: it would move its
+# services out of the container's. systemd needs them, in the host's namespace.
 INIT_FLAGS = {
     "openrc": ["--tmpfs", "/run", "--tmpfs", "/sys/fs/cgroup"],
     "systemd": [
@@ -59,13 +63,13 @@ class Host:
         """Run a command inside, as root unless told otherwise; a single argument is a shell script.
 
         Raises:
-            CommandFailed: it ended with another status than 0 and check is true.
+            CommandError: it ended with another status than 0 and check is true.
         """
         command = argv if len(argv) > 1 else ("sh", "-c", argv[0])
         options = [*(["-i"] if input is not None else []), *(["-u", user] if user else [])]
         done = run("docker", "exec", *options, self.container, *command, check=False, input=input)
         if check and done.returncode != 0:
-            raise CommandFailed(f"{self.name}: {describe(' '.join(argv), done)}")
+            raise CommandError(f"{self.name}: {describe(' '.join(argv), done)}")
         return done
 
     def ssh(self, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -73,7 +77,15 @@ class Host:
         options = [f"UserKnownHostsFile={self.known_hosts}", "StrictHostKeyChecking=yes", "BatchMode=yes"]
         flags = [part for option in options for part in ("-o", option)]
         return run(
-            "ssh", "-F", "/dev/null", *flags, "-i", images.key("deploy"), f"deploy@{self.address}", script, check=check
+            "ssh",
+            "-F",
+            "/dev/null",
+            *flags,
+            "-i",
+            keys.private("deploy"),
+            f"deploy@{self.address}",
+            script,
+            check=check,
         )
 
     def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
@@ -83,7 +95,7 @@ class Host:
         argv = ["docker", "exec", "-i", self.container, "sh", "-c", script, "sh", path]
         done = subprocess.run(argv, input=data, capture_output=True, check=False)
         if done.returncode != 0:
-            raise CommandFailed(f"{self.name}: {path}: {done.stderr.decode()}")
+            raise CommandError(f"{self.name}: {path}: {done.stderr.decode()}")
 
     def read(self, path: str) -> str:
         return self.run("cat", path).stdout
@@ -110,9 +122,7 @@ class Host:
 
     def connect(self) -> None:
         """Plug the network cable back in."""
-        docker(
-            "network", "connect", "--ip", self.address, "--alias", self.name, self.network, self.container
-        )
+        docker("network", "connect", "--ip", self.address, "--alias", self.name, self.network, self.container)
 
     def pause(self) -> None:
         """Freeze every process."""
@@ -141,7 +151,7 @@ class Host:
         return {
             "ssh_hostname": self.address,
             "ssh_user": "deploy",
-            "ssh_key": str(images.key("deploy")),
+            "ssh_key": str(keys.private("deploy")),
             "ssh_known_hosts_file": str(self.known_hosts),
             "ssh_strict_host_key_checking": "yes",
             "ssh_allow_agent": False,
@@ -162,7 +172,9 @@ class Host:
 
     def _booted(self) -> bool:
         if docker("inspect", "-f", "{{.State.Running}}", self.container) != "true":
-            raise CommandFailed(f"{self.name}: the container ended during boot:\n{docker('logs', self.container)}")
+            raise CommandError(
+                f"{self.name}: the container ended during boot:\n{docker('logs', self.container)}"
+            )
         return self.run(BOOTED[self.init], check=False).returncode == 0
 
     def _greets(self) -> bool:
@@ -176,19 +188,31 @@ class Host:
 class Lab:
     """A network of its own in 198.18.0.0/16 with hosts in it; leaving it removes exactly these."""
 
-    def __init__(self, name: str, subnet: str | None = None) -> None:
+    def __init__(self, name: str, subnet: str | None = None, *, keep: bool = False) -> None:
+        """Describe a lab.
+
+        Args:
+            name: unique among the labs of this machine.
+            subnet: such as 198.18.7.0/24; by default a free one.
+            keep: leave it running when its block ends; `python -m tests.targets clean NAME` removes it.
+        """
         self.name = name
         self.hosts: dict[str, Host] = {}
         self._subnet = subnet
-        self._owner = f"{os.getpid()}:{_started_at(os.getpid())}"
+        self._keep = keep
+        self._owner = KEPT if keep else f"{os.getpid()}:{_started_at(os.getpid())}"
         self._known_hosts = CACHE / "labs" / f"{name}.known_hosts"
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         remove_leftovers(self.name)
-        subnets = [self._subnet] if self._subnet else [f"198.18.{n}.0/24" for n in random.sample(range(256), 256)]
+        subnets = (
+            [self._subnet] if self._subnet else [f"198.18.{n}.0/24" for n in random.sample(range(256), 256)]
+        )
         labels = ("--label", f"{LAB_LABEL}={self.name}", "--label", f"{OWNER_LABEL}={self._owner}")
         for subnet in subnets:
-            created = run("docker", "network", "create", "--subnet", subnet, *labels, self.network, check=False)
+            created = run(
+                "docker", "network", "create", "--subnet", subnet, *labels, self.network, check=False
+            )
             if created.returncode == 0:
                 self._subnet = subnet
                 self._known_hosts.parent.mkdir(parents=True, exist_ok=True)
@@ -196,10 +220,11 @@ class Lab:
                 return self
             if "overlap" not in created.stderr:
                 break
-        raise CommandFailed(f"lab {self.name}: {created.stderr.strip()}")
+        raise CommandError(f"lab {self.name}: {created.stderr.strip()}")
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if not self._keep:
+            self.close()
 
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
@@ -227,6 +252,8 @@ class Lab:
         """
         wanted = dict(hosts)
         images.build_all(sorted(set(wanted.values())))
+        OPEN[self.name] = OPEN.get(self.name, set()) | set(wanted.values())
+        SEEN.update(wanted.values())
         prefix = str(self._subnet).rsplit(".", 1)[0]
         new = []
         for name, family in wanted.items():
@@ -234,7 +261,7 @@ class Lab:
             host = Host(name, family, address, f"{self.name}-{name}", self.network, self._known_hosts)
             self.hosts[name] = host
             new.append(host)
-        public = images.key("host").with_suffix(".pub").read_text().rsplit(maxsplit=1)[0]
+        public = keys.public("host").read_text().rsplit(maxsplit=1)[0]
         self._known_hosts.write_text("".join(f"{host.address} {public}\n" for host in self.hosts.values()))
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda host: self._start(host, mounts, extra_args), new))
@@ -250,7 +277,7 @@ class Lab:
             "run", "-d", "--name", host.container, "--hostname", host.name,
             "--label", f"{LAB_LABEL}={self.name}", "--label", f"{OWNER_LABEL}={self._owner}",
             "--network", self.network, "--ip", host.address, "--network-alias", host.name,
-            *[part for other in self.hosts.values() for part in ("--add-host", f"{other.name}:{other.address}")],
+            *[f"--add-host={other.name}:{other.address}" for other in self.hosts.values()],
             "--platform", f"linux/{family.architecture}", *INIT_FLAGS[family.init],
             *[part for mount in mounts for part in ("--mount", mount)], *own,
             images.build(host.family),
@@ -261,26 +288,27 @@ class Lab:
         _remove(f"{LAB_LABEL}={self.name}")
         self._known_hosts.unlink(missing_ok=True)
         self.hosts.clear()
+        OPEN.pop(self.name, None)
 
 
 def remove_leftovers(lab: str | None = None) -> int:
-    """Remove the labs (or one of that name) whose process has ended.
+    """Remove the labs whose process has ended and that are not to be kept, or the one of that name.
 
     Returns:
         How many containers were removed.
 
     Raises:
-        CommandFailed: the lab of that name belongs to a process that still runs.
+        CommandError: the lab of that name belongs to a process that still runs.
     """
     count = 0
     for owner, name in _labs():
-        if lab not in (None, name):
+        if name != lab if lab else owner == KEPT:
             continue
         pid, started = owner.split(":")
         if _started_at(int(pid)) != started:
             count += _remove(f"{LAB_LABEL}={name}")
         elif lab:
-            raise CommandFailed(f"lab {lab}: process {pid} uses it; next: wait for it, or take another name")
+            raise CommandError(f"lab {lab}: process {pid} uses it; next: wait for it, or take another name")
     return count
 
 
@@ -288,7 +316,10 @@ def _labs() -> set[tuple[str, str]]:
     template = f'{{{{.Label "{OWNER_LABEL}"}}}} {{{{.Label "{LAB_LABEL}"}}}}'
     containers = docker("ps", "-a", "--filter", f"label={LAB_LABEL}", "--format", template)
     networks = docker("network", "ls", "--filter", f"label={LAB_LABEL}", "--format", template)
-    return {(owner, name) for owner, name in (line.split() for line in f"{containers}\n{networks}".split("\n") if line)}
+    return {
+        (owner, name)
+        for owner, name in (line.split() for line in f"{containers}\n{networks}".split("\n") if line)
+    }
 
 
 def _remove(label: str) -> int:

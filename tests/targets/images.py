@@ -1,27 +1,15 @@
-"""The target images: one per family, the same recipe whether its base came from a registry or was assembled here."""
+"""The target images: one recipe per family, whether its base came from a registry or was assembled here."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 
-from . import bases, dockerfiles
+from . import bases, dockerfiles, emulation, keys
 from .bases import FAMILIES, Family
-from .common import CACHE, HERE, locked, need, run
+from .common import HERE, locked
 
 PREPARATION = {"openrc": "openrc-prep.sh", "systemd": "systemd-prep.sh"}
-
-
-def key(name: str) -> Path:
-    """Give an ed25519 private key of the test targets (`deploy`: to log in; `host`: theirs), made when missing."""
-    path = CACHE / "ssh" / name
-    with locked("ssh"):
-        if not path.exists():
-            need("ssh-keygen")
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "etcd-steward test targets", "-f", path)
-    return path
 
 
 @cache
@@ -32,13 +20,15 @@ def build(family_name: str) -> str:
         Its tag. The label `etcdtest.base` says `real` or `stand-in`.
     """
     family = FAMILIES[family_name]
+    if family.architecture == "arm64":
+        emulation.ensure()
     with locked(f"base-{family.dockerfile}"):
         base = bases.base(family)
     preparation = PREPARATION[family.init]
     context = {
         preparation: HERE / preparation,
-        "authorized_keys": key("deploy").with_suffix(".pub"),
-        "ssh_host_ed25519_key": key("host"),
+        "authorized_keys": keys.public("deploy"),
+        "ssh_host_ed25519_key": keys.private("host"),
     }
     labels = {"etcdtest.base": family.origin, "etcdtest.family": family.name}
     return dockerfiles.build(

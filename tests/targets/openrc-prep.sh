@@ -15,6 +15,10 @@ install -d -m 0700 -o deploy -g deploy ~deploy/.ssh
 install -m 0600 -o deploy -g deploy /tmp/authorized_keys ~deploy/.ssh/authorized_keys
 echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy
 chmod 0440 /etc/sudoers.d/deploy
+if [ -x /usr/bin/doas ]; then
+    echo 'permit nopass deploy' >/etc/doas.conf
+    chmod 0400 /etc/doas.conf
+fi
 
 if [ -x /usr/sbin/sshd ]; then
     install -m 0600 /tmp/ssh_host_ed25519_key /etc/ssh/ssh_host_ed25519_key

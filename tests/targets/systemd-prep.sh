@@ -13,8 +13,11 @@ done
 ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
 
 # A container may not set the clock, so a time service would not start: chronyd gets -x (run, but leave the clock).
-mkdir -p /etc/systemd/system/chrony.service.d
-printf '[Unit]\nConditionCapability=\n' >/etc/systemd/system/chrony.service.d/container.conf
+for unit in chrony chronyd; do
+    mkdir -p "/etc/systemd/system/$unit.service.d"
+    printf '%s\n' '[Unit]' 'ConditionCapability=' '[Service]' 'Type=simple' 'PIDFile=' \
+        'ExecStart=' 'ExecStart=!/usr/sbin/chronyd -n -x' >"/etc/systemd/system/$unit.service.d/container.conf"
+done
 
 useradd --create-home --shell /bin/bash deploy
 install -d -m 0700 -o deploy -g deploy ~deploy/.ssh

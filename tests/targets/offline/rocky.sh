@@ -33,6 +33,7 @@ Release: 1.el9
 Summary: stand-in for chrony
 License: MIT
 BuildArch: noarch
+AutoReqProv: no
 %description
 Stand-in for chrony.
 %install
