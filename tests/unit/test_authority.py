@@ -172,6 +172,14 @@ def test_keys_that_were_mixed_up_are_refused(store, folder):
         store.load()
 
 
+def test_one_authority_copied_over_the_other_is_refused(store, folder):
+    create(store)
+    for name in ("ca.pem", "ca-key.pem"):
+        (folder / f"peer-{name}").write_bytes((folder / name).read_bytes())
+    with pytest.raises(PkiError, match="found one key behind the client and peer authorities"):
+        store.load()
+
+
 def test_a_second_run_neither_creates_nor_reads_meanwhile(store, folder):
     create(store)
     with (folder / ".lock").open() as held:
@@ -319,23 +327,32 @@ def _leaf(brought):
     return issue(brought.client, LeafSpec("server", "m1", days=30), now=NOW).certificate_pem
 
 
-def _ca_without_key_cert_sign(brought):
-    key = ec.generate_private_key(ec.SECP256R1())
+def _self_signed(*extensions, key=None):
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([])
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - DAY, NOW + DAY)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(PEM).decode()
+
+
+def _ca_without_key_cert_sign(brought):
+    others = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
     )
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW, NOW + DAY)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()).public_bytes(PEM).decode()
+    refused = dict.fromkeys((*others, "key_cert_sign", "encipher_only", "decipher_only"), False)
+    usage = x509.KeyUsage(crl_sign=True, **refused)
+    return _self_signed(x509.BasicConstraints(ca=True, path_length=None), usage)
+
+
+def test_an_old_authority_without_key_usage_is_taken(brought):
+    constraints = x509.BasicConstraints(ca=True, path_length=None)
+    brought.paths[0].write_text(_self_signed(constraints, key=brought.client.key))
+    assert brought.read().client.can_sign
 
 
 @pytest.mark.parametrize(
@@ -346,6 +363,11 @@ def _ca_without_key_cert_sign(brought):
             2,
             _ca_without_key_cert_sign,
             r"peer.crt: found a certificate that may not sign others, wanted .*; next: ",
+        ),
+        (
+            0,
+            lambda b: _self_signed(),
+            r"ca.crt: found a certificate that may not sign others, wanted .*; next: ",
         ),
         (0, lambda b: "", r"ca.crt: found no readable certificates, wanted the one that signs; next: "),
         (0, lambda b: b.client.pem + b.peer.pem, r"ca.crt: found 2 readable certificates, wanted the one"),

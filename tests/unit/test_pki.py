@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import itertools
 import socket
 import ssl
 import subprocess
@@ -165,10 +166,10 @@ def test_binding_a_pair_again_replaces_the_line(client_ca):
 
 
 def test_a_leaf_outlives_its_authority_in_neither_direction():
-    brief = create_authority("brief", subject=Subject(), days=10, now=NOW)
+    brief = create_authority("brief", subject=Subject(), days=10, now=NOW + DAY / 2)
     facts = read_certificate(issue(brief, spec(days=365), now=NOW).certificate_pem)
-    assert facts.not_after == brief.certificate.not_valid_after_utc
-    assert facts.not_before == brief.certificate.not_valid_before_utc
+    assert facts.not_after == brief.certificate.not_valid_after_utc == NOW + 10.5 * DAY
+    assert facts.not_before == brief.certificate.not_valid_before_utc == NOW - DAY / 2
 
 
 def test_every_leaf_has_a_serial_and_a_key_of_its_own(client_ca):
@@ -291,6 +292,17 @@ def test_a_certificate_with_one_bit_flipped_is_never_a_crash_and_never_kept():
         text = pair(ssl.DER_cert_to_PEM_cert(bytes(damaged)), _SAMPLE.key_pem).certificate_pem
         assert judge(Pair(text, _SAMPLE.key_pem), spec(), _SAMPLE_CA) != [], place
         assert len(f"{bundle(text)}") > 0
+
+
+def test_a_signature_that_declares_unused_bits_is_unreadable_as_it_is_to_go(client_ca):
+    # Only where the last bit is 0 may it be declared unused.
+    made = (read_certificate(issue(client_ca, spec(), now=NOW).certificate_pem) for _ in itertools.count())
+    certificate = next(facts.certificate for facts in made if facts.certificate.signature[-1] & 1 == 0)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    start = len(der) - len(certificate.signature)
+    text = ssl.DER_cert_to_PEM_cert(der[: start - 1] + b"\x01" + der[start:])
+    assert x509.load_pem_x509_certificate(text.encode()).signature == certificate.signature
+    assert read_certificate(text) is None
 
 
 def test_a_bundle_yields_all_its_authorities_in_order(client_ca, peer_ca):
