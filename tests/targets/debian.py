@@ -30,10 +30,12 @@ def archive() -> tuple[str, str]:
 
 def _apt(suite: str) -> list[str]:
     folder = CACHE / "apt" / suite
-    address, _ = archive()
+    address, own = archive()
     options = {
         "Dir::State::lists": folder / "lists",
         "Dir::Cache": folder / "cache",
+        "Dir::Cache::pkgcache": "packages.bin",  # container images switch these off, which costs 2 s a call
+        "Dir::Cache::srcpkgcache": "sources.bin",
         "Dir::Etc::sourcelist": folder / "sources.list",
         "Dir::Etc::sourceparts": "-",
         "Dir::State::status": folder / "status",
@@ -50,7 +52,8 @@ def _apt(suite: str) -> list[str]:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / "status").touch()
             key = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
-            lines = [f"{kind} {key} {address} {suite} main\n" for kind in ("deb", "deb-src")]
+            kinds = ("deb", "deb-src") if suite == own else ("deb",)
+            lines = [f"{kind} {key} {address} {suite} main\n" for kind in kinds]
             (folder / "sources.list").write_text("".join(lines))
             run("apt-get", "-q", *arguments, "update")
             (folder / "updated").touch()

@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from .common import docker, locked, run, say, scratch
+from .common import docker, locked, run, scratch, telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +49,7 @@ def build(
     tag = f"{name}:{digest.hexdigest()[:12]}"
     with locked(f"image-{name.replace('/', '-')}"):
         if not exists(tag):
-            say(f"building {tag}")
-            with scratch(f"build-{name.replace('/', '-')}") as folder:
+            with telling(f"building {tag}"), scratch(f"build-{name.replace('/', '-')}") as folder:
                 for arrives_as, path in context.items():
                     if path.is_file():
                         shutil.copy2(path, folder / arrives_as)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import debian
 from .bases import pip_download
-from .common import CACHE, CommandError, arriving, locked, run, say, scratch
+from .common import CACHE, CommandError, arriving, locked, run, scratch, telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,8 +60,7 @@ def prepare(*versions: str, root: Path = ROOT) -> Path:
         for version in versions:
             folder = root / f"v{version}"
             if not folder.exists():
-                say(f"mirror: etcd {version}")
-                with arriving(folder) as partial:
+                with telling(f"mirror: etcd {version}"), arriving(folder) as partial:
                     partial.mkdir()
                     with ThreadPoolExecutor(2) as pool:
                         list(pool.map(lambda arch, v=version, p=partial: _archive(v, arch, p), ARCHITECTURES))
