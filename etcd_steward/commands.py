@@ -1,0 +1,95 @@
+"""The commands that change a member's host, put together from what is left to do on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyinfra.api import StringCommand
+
+from etcd_steward.certificates import Pair, Role
+from etcd_steward.desired import Desired, WantedFile
+from etcd_steward.observed import HostState
+from etcd_steward.operations.files import writing
+from etcd_steward.platforms import INITS
+from etcd_steward.shell import Content, script
+from etcd_steward.topology import Member
+from etcd_steward.work import Work, key_owner, tools
+
+__all__ = ["apply_command", "contents"]
+
+
+def contents(
+    member: Member,
+    roles: list[Role],
+    files: list[WantedFile],
+    pair: Callable[[Member, Role], Pair],
+) -> list[Content]:
+    """Make the contents that go to a host; keys are made here and nowhere kept.
+
+    Args:
+        member: the host's member.
+        roles: the certificates to make.
+        files: the files to write.
+        pair: makes a certificate and its key.
+
+    Returns:
+        The contents, every key directly before its certificate, so that the two are switched together.
+    """
+    made = [Content(file.path, file.content, file.mode, file.owner) for file in files]
+    for role in roles:
+        new = pair(member, role)
+        owner, mode = key_owner(member, role)
+        made.append(
+            Content(member.settings.certificate_path(f"{role}_key", member.name), new.key_pem, mode, owner)
+        )
+        made.append(Content(member.settings.certificate_path(role, member.name), new.certificate_pem))
+    return made
+
+
+def apply_command(  # noqa: PLR0913 - the parts of one command
+    member: Member,
+    state: HostState,
+    left: Work,
+    wanted: Desired,
+    made: list[Content],
+    *,
+    stop: bool,
+    start: bool,
+) -> StringCommand:
+    """Make the one command that brings a member's host to what is wanted.
+
+    Args:
+        member: the host's member.
+        state: what the probe told of it.
+        left: what is left to do.
+        wanted: what should lie there.
+        made: the contents to write.
+        stop: stop the service first.
+        start: start it last.
+
+    Returns:
+        The command; contents travel over standard input.
+    """
+    settings = member.settings
+    init = INITS[state.init]
+    service = settings.etcd_service
+    before, after = [], []
+    if stop:
+        before.append(init.stop.format(name=service))
+    if left.folders:
+        before.append(script("folders.sh", folders=[word for folder in left.folders for word in folder]) + "")
+    if left.link:
+        release = f"{settings.etcd_prefix}/{wanted.version}"
+        after.append(
+            script("link.sh", bin_dir=settings.etcd_bin_dir, release=release, tools=tools(wanted.version))
+            + ""
+        )
+    if state.service.reload_due or any(
+        content.path == init.definition.format(name=service) for content in made
+    ):
+        after.append(init.load)
+    if left.enable:
+        after.append(init.enable.format(name=service))
+    if start:
+        after.append(init.start.format(name=service))
+    return writing(made, "\n".join(before), "\n".join(after))

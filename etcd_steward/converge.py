@@ -1,0 +1,204 @@
+"""The run of `deploys/etcd.py` over one cluster: the job, looked at by all its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api import DeployError, Host
+
+from etcd_steward import releases, versions
+from etcd_steward.credentials import Credentials
+from etcd_steward.desired import WantedFile
+from etcd_steward.errors import Complaint
+from etcd_steward.job import Job, make_job, reasons_against
+from etcd_steward.observed import see_cluster
+from etcd_steward.plan import decide
+from etcd_steward.report import judge
+from etcd_steward.rollout import Failures, Rollout
+from etcd_steward.run import ClusterRun, refuse
+from etcd_steward.work import Work
+
+__all__ = ["Converge"]
+
+
+@dataclass
+class Converge:
+    """One run over one cluster.
+
+    Args:
+        cluster_run: what the run knows of the cluster.
+    """
+
+    cluster_run: ClusterRun
+    _rebuilt: list[Job] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"Converge({self.cluster_run.name!r})"
+
+    @property
+    def rollout(self) -> Rollout:
+        """Who gives out the turns."""
+        return self.cluster_run.rollout
+
+    @property
+    def failures(self) -> Failures:
+        """Who has failed anything in this run."""
+        return self.cluster_run.failures
+
+    def now(self) -> datetime:
+        """The time of the run."""
+        return self.cluster_run.now()
+
+    def once(self, what: str, make: Callable[[], Any]) -> Any:
+        """Make something for the whole cluster once."""
+        return self.cluster_run.once(what, make)
+
+    def job(self) -> Job:
+        """Return the job, computed once, and anew when the authorities have been made.
+
+        Raises:
+            DeployError: there are reasons against the run; no host was changed.
+        """
+        if self._rebuilt:
+            return self._rebuilt[-1]
+        result: Job = self.once("job", self._make)
+        return result
+
+    def _make(self) -> Job:
+        sight, plan = self.cluster_run.planned()
+        job = make_job(sight, plan, self.now())
+        complaints = reasons_against(job) + self._mode(job)
+        refuse(complaints)
+        return job
+
+    def _mode(self, job: Job) -> list[Complaint]:
+        if not job.plan.acting("bootstrap"):
+            return []
+        state = self.cluster_run.state
+        if any(not state.is_host_in_limit(host) for host in self.cluster_run.hosts.values()):
+            return [
+                Complaint(
+                    self.cluster_run.name,
+                    "--limit or --exclude",
+                    "all hosts, to make a cluster",
+                    "run without it",
+                )
+            ]
+        from etcd_steward.cli_mode import one_by_one  # noqa: PLC0415 - only here
+
+        mode = one_by_one()
+        if mode:
+            return [
+                Complaint(
+                    self.cluster_run.name,
+                    mode,
+                    "all members started together, to make a cluster",
+                    f"run without {mode}",
+                )
+            ]
+        return []
+
+    def rebuild(self, credentials: Credentials) -> None:
+        """Work out the job again, now that the authorities are there.
+
+        Args:
+            credentials: with the authorities.
+        """
+        job = self.job()
+        sight = replace(job.sight, credentials=credentials)
+        self._rebuilt.append(make_job(sight, job.plan, self.now(), job.record))
+
+    def look_again(self) -> str:
+        """Probe all hosts again after the prompt.
+
+        Returns:
+            What has changed; empty where nothing has.
+        """
+        before = self.job()
+        sight = self.cluster_run.look()
+        forget = sight.cluster.settings.etcd_forget_cluster
+        plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records, forget)
+        after = make_job(sight, plan, self.now(), before.record if before.gate else None)
+        if after.essence() == before.essence():
+            self._rebuilt.append(after)
+            return ""
+        changed = [
+            host
+            for host in before.works
+            if before.works[host] != after.works[host]
+            or before.plan.decisions[host] != after.plan.decisions[host]
+        ]
+        return f"found {', '.join(changed) or 'the order of turns'} changed since the plan was shown, wanted the same plan"
+
+    def unsettled(self, host: str) -> list[WantedFile]:
+        """List the files that are written last on a host: those that no running process reads.
+
+        Args:
+            host: the inventory's name of the host.
+        """
+        job = self.job()
+        if host not in job.settled or job.plan.decisions[host].action not in {"bootstrap", "converge"}:
+            return []
+        if job.gate:
+            open_files = {file.path: file for file in job.wanted[host].files}
+            return [
+                file
+                for file in job.settled[host].files
+                if file != open_files[file.path] or (file in job.works[host].files and not file.turn)
+            ]
+        return [file for file in job.works[host].files if not file.turn]
+
+    def rest(self, host: str) -> Work:
+        """Say what besides files is left for last on a host."""
+        job = self.job()
+        left = job.works[host]
+        turned = host in job.order or job.plan.decisions[host].action == "bootstrap"
+        return Work(enable=left.enable and not turned)
+
+    def archive(self, host: Host) -> Callable[[], releases.Archive]:
+        """Return what fetches the release for a host's architecture, once per run.
+
+        Args:
+            host: the host.
+        """
+        job = self.job()
+        settings = job.sight.cluster.settings
+        arch = versions.release_arch(job.sight.hosts[host.name].machine)
+        version = job.wanted[host.name].version
+        fetch = partial(
+            releases.obtain,
+            version,
+            arch,
+            mirror=settings.etcd_mirror,
+            folder=settings.etcd_archive_dir,
+            digest=settings.etcd_sha256,
+            digests=settings.etcd_digests,
+            cache=Path(settings.etcd_cache_dir).expanduser(),
+            progress=host.log,
+        )
+        return lambda: self.once(f"archive {version} {arch}", fetch)
+
+    def verify(self) -> dict[str, str]:
+        """Judge the cluster at the end of the run, looking again where something was changed.
+
+        Returns:
+            For each host with a problem, what it is.
+        """
+        job = self.job()
+        sight = job.sight
+        if job.changes or self.failures.hosts:
+            try:
+                sight = self.cluster_run.look()
+            except DeployError as error:
+                return dict.fromkeys(self.cluster_run.hosts, str(error))
+        seen, _ = see_cluster(dict(sight.hosts))
+        return judge(replace(sight, seen=seen), limit=self._limited())
+
+    def _limited(self) -> set[str]:
+        state = self.cluster_run.state
+        return {name for name, host in self.cluster_run.hosts.items() if state.is_host_in_limit(host)}

@@ -1,0 +1,217 @@
+"""Which authorities a cluster trusts, who can sign for them, and the pairs made in this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from etcd_steward.authority import Authorities, PkiError, Store, given, ready_made
+from etcd_steward.certificates import Authority, Pair, Role, bundle
+from etcd_steward.errors import Complaint
+from etcd_steward.observed import HostState
+from etcd_steward.pki import issue
+from etcd_steward.settings import Settings
+from etcd_steward.topology import Cluster, Member
+from etcd_steward.work import ROLES, leaf_spec, subject
+
+__all__ = ["Credentials", "pki_folder"]
+
+
+def pki_folder(settings: Settings) -> Path:
+    """Say where the controller keeps a cluster's authorities and its record."""
+    return Path(settings.etcd_pki_dir).expanduser() / settings.etcd_cluster
+
+
+@dataclass
+class Credentials:
+    """The authorities of one cluster as this controller has them, and what the hosts carry.
+
+    Args:
+        cluster: the cluster.
+        here: this controller's authorities, or None.
+        carried: PEM of the two authorities that the hosts carry, or None where no host carries both.
+        problem: why nothing can be signed here.
+    """
+
+    cluster: Cluster
+    here: Authorities | None
+    carried: tuple[str, str] | None
+    problem: str = ""
+
+    @classmethod
+    def look(cls, cluster: Cluster, hosts: Mapping[str, HostState]) -> Credentials:
+        """Read what is here and what the hosts carry, creating nothing.
+
+        Args:
+            cluster: the cluster.
+            hosts: what the probes told.
+
+        Returns:
+            The credentials.
+        """
+        carried = _carried(cluster, hosts)
+        try:
+            here = _here(cluster.settings)
+        except PkiError as error:
+            return cls(cluster, None, carried, str(error))
+        problem = ""
+        if here is None and carried is not None:
+            problem = f"no authority in {pki_folder(cluster.settings)}"
+        elif here is not None and carried is not None and not _same(here, carried):
+            problem = (
+                f"another authority in {pki_folder(cluster.settings)} (SHA-256 {here.client.fingerprint})"
+            )
+        elif (
+            here is not None
+            and not (here.client.can_sign and here.peer.can_sign)
+            and not self_made(cluster.settings)
+        ):
+            problem = "authorities without their keys"
+        return cls(cluster, here, carried, problem)
+
+    @property
+    def texts(self) -> tuple[str, str] | None:
+        """PEM of the authorities that the hosts should carry: what they carry already, else ours."""
+        if self.carried is not None:
+            return self.carried
+        return None if self.here is None else (self.here.client.pem, self.here.peer.pem)
+
+    @property
+    def signing(self) -> bool:
+        """Whether certificates are made here, rather than brought ready-made."""
+        return not self_made(self.cluster.settings)
+
+    def trusted(self) -> dict[Role, list[Authority]]:
+        """List, for each role, the authorities that may have signed its certificate."""
+        client, peer = (bundle(pem) for pem in self.texts) if self.texts else ([], [])
+        return {"server": client, "peer": peer, "client": client, "health": client}
+
+    def refusal(self, host: str, reasons: Mapping[Role, tuple[str, ...]]) -> Complaint | None:
+        """Say why a host's certificates cannot be made here.
+
+        Args:
+            host: the inventory's name of the host.
+            reasons: the roles that need a certificate, and why.
+
+        Returns:
+            The complaint, or None where they can be made.
+        """
+        if not self.problem or not reasons:
+            return None
+        needed = "; ".join(f"{role}: {', '.join(why)}" for role, why in reasons.items())
+        carried = f" (SHA-256 {bundle(self.carried[0])[0].fingerprint})" if self.carried else ""
+        return Complaint(
+            host,
+            f"certificates to be made ({needed}), but {self.problem}",
+            f"the keys of the authority that the hosts carry{carried}",
+            "run from the controller that has them, or copy its folder here; nothing is reissued with another authority",
+        )
+
+    def ready(self, member: Member) -> dict[Role, Pair]:
+        """Read a member's ready-made pairs.
+
+        Args:
+            member: whose.
+
+        Returns:
+            The pairs that are there.
+
+        Raises:
+            PkiError: its folder is missing, or a pair is incomplete or does not match.
+        """
+        folder = self.cluster.settings.etcd_certificates_dir or ""
+        return ready_made(Path(folder).expanduser(), member.host.rpartition("/")[2])
+
+    def ready_complaints(self, member: Member) -> list[Complaint]:
+        """Say what is wrong with a member's ready-made pairs.
+
+        Args:
+            member: whose.
+
+        Returns:
+            The complaints.
+        """
+        try:
+            missing = [role for role in ROLES if role not in self.ready(member)]
+        except PkiError as error:
+            return [Complaint(member.host, str(error), "ready-made pairs", "correct etcd_certificates_dir")]
+        if not missing:
+            return []
+        return [
+            Complaint(
+                member.host,
+                f"no {' and '.join(missing)} pair in etcd_certificates_dir",
+                "all four",
+                "add them",
+            )
+        ]
+
+    def create(self, now: datetime) -> None:
+        """Create the authorities of a cluster that is about to be made, unless they are here already.
+
+        Args:
+            now: the controller's time.
+        """
+        if self.here is None:
+            settings = self.cluster.settings
+            self.here = Store(pki_folder(settings)).create(
+                subject(settings.etcd_subject), settings.etcd_ca_days, now
+            )
+
+    def pair(self, member: Member, role: Role) -> Pair:
+        """Make a certificate and its key in memory, or take the ready-made ones.
+
+        Args:
+            member: whose certificate.
+            role: what it is for.
+
+        Returns:
+            The pair.
+
+        Raises:
+            PkiError: there is nobody here to sign it.
+        """
+        if not self.signing:
+            return self.ready(member)[role]
+        if self.here is None:
+            raise PkiError(f"{member.host}: {self.problem or 'no authority'}")
+        return issue(self.here.for_role(role), leaf_spec(member, role), now=datetime.now(UTC))
+
+
+def self_made(settings: Settings) -> bool:
+    """Tell whether the operator brings ready-made certificates."""
+    return settings.etcd_certificates_dir is not None
+
+
+def _here(settings: Settings) -> Authorities | None:
+    if settings.etcd_ca_cert and settings.etcd_peer_ca_cert:
+        paths = (
+            settings.etcd_ca_cert,
+            settings.etcd_ca_key,
+            settings.etcd_peer_ca_cert,
+            settings.etcd_peer_ca_key,
+        )
+        ca, ca_key, peer, peer_key = (Path(path).expanduser() if path else None for path in paths)
+        if ca is not None and peer is not None:
+            return given(ca, ca_key, peer, peer_key, now=datetime.now(UTC))
+    return Store(pki_folder(settings)).load()
+
+
+def _carried(cluster: Cluster, hosts: Mapping[str, HostState]) -> tuple[str, str] | None:
+    for member in cluster.members:
+        found = hosts[member.host].certificates
+        ca, peer = (
+            found.get(member.settings.certificate_path(kind, member.name)) for kind in ("ca", "peer_ca")
+        )
+        if ca and peer and bundle(ca) and bundle(peer):
+            return ca, peer
+    return None
+
+
+def _same(here: Authorities, carried: tuple[str, str]) -> bool:
+    client, peer = (bundle(pem) for pem in carried)
+    return here.client.fingerprint in {one.fingerprint for one in client} and here.peer.fingerprint in {
+        one.fingerprint for one in peer
+    }

@@ -1,0 +1,224 @@
+"""What should lie on a member's host, as plain files, and which of it a running member must be restarted for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from etcd_steward import configuration, versions
+from etcd_steward.configuration import Config, TlsFiles
+from etcd_steward.observed import HostState
+from etcd_steward.platforms import INITS, PACKAGE_MANAGERS
+from etcd_steward.record import Record
+from etcd_steward.settings import CERTIFICATE_FILES, Settings
+from etcd_steward.templating import render
+from etcd_steward.topology import Cluster, Member
+from etcd_steward.versions import Version
+
+__all__ = [
+    "MARKER",
+    "PROFILE",
+    "Desired",
+    "WantedFile",
+    "desired",
+    "managed_paths",
+    "record_path",
+    "start_check_path",
+]
+
+MARKER = "ritten by etcd-steward"
+PROFILE = "/etc/profile.d/etcdctl.sh"
+
+_STEWARD_DIR = "/etc/etcd-steward"
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file that should be on a host.
+
+    Args:
+        path: where.
+        content: what is in it.
+        mode: octal, without a leading zero.
+        owner: `user:group`.
+        turn: whether it may only be written in the member's own turn, as it bears on the process.
+    """
+
+    path: str
+    content: str
+    mode: str
+    owner: str
+    turn: bool
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the content."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Everything that a member should have.
+
+    Args:
+        version: the release to run.
+        files: the files, certificates and keys apart.
+        settled: digest of the configuration without the lines that only matter for the first start.
+        started: what a process that was started with all this has noted.
+    """
+
+    version: Version
+    files: tuple[WantedFile, ...]
+    settled: str
+    started: Mapping[str, str]
+
+
+def record_path(cluster: str) -> str:
+    """Say where a host keeps the cluster's record."""
+    return f"{_STEWARD_DIR}/{cluster}.json"
+
+
+def managed_paths(settings: Settings, name: str) -> list[str]:
+    """List every path on a host whose digest decides anything, on all init systems.
+
+    Args:
+        settings: the host's settings.
+        name: the member's name.
+
+    Returns:
+        Absolute paths; certificates and keys are among them.
+    """
+    paths = [settings.config_path, record_path(settings.etcd_cluster), start_check_path(settings), PROFILE]
+    paths += [init.definition.format(name=settings.etcd_service) for init in INITS.values()]
+    paths += [packages.chrony_config for packages in PACKAGE_MANAGERS.values()]
+    return [*dict.fromkeys(paths), *(settings.certificate_path(kind, name) for kind in CERTIFICATE_FILES)]
+
+
+def start_check_path(settings: Settings) -> str:
+    """Say where the script lies that runs before every start."""
+    return f"{_STEWARD_DIR}/{settings.etcd_service}-start"
+
+
+def desired(
+    cluster: Cluster,
+    member: Member,
+    state: HostState,
+    record: Record,
+    version: Version,
+    authorities: tuple[str, str],
+) -> Desired:
+    """Work out what should lie on a member's host.
+
+    Args:
+        cluster: the cluster as the settings describe it.
+        member: whose host.
+        state: what the probe told of it: its init system and machine.
+        record: the cluster's record.
+        version: the release that the member runs, or shall run.
+        authorities: PEM of the authority for clients, and of the one for peers.
+
+    Returns:
+        The files and digests.
+    """
+    settings = member.settings
+    init = INITS[state.init]
+    definition_path = init.definition.format(name=settings.etcd_service)
+    ca, peer_ca = (settings.certificate_path(kind, member.name) for kind in ("ca", "peer_ca"))
+    root = "root:root"
+    config = _config(cluster, member, record, version, ca, peer_ca)
+    binary = f"{settings.etcd_bin_dir}/etcd"
+    folders = [settings.etcd_data_dir, *([settings.etcd_wal_dir] if settings.etcd_wal_dir else [])]
+    values = {
+        "cluster": cluster.name,
+        "name": member.name,
+        "user": settings.etcd_user,
+        "group": settings.etcd_group,
+        "service": settings.etcd_service,
+        "folders": folders,
+        "binary": binary,
+        "config": settings.config_path,
+        "start_check": start_check_path(settings),
+        "definition": definition_path,
+        "authorities": [ca, peer_ca],
+        "wal": settings.etcd_wal_dir or f"{settings.etcd_data_dir}/member/wal",
+        "formed": not record.open,
+        "unsupported_arch": versions.unsupported_arch(version, versions.release_arch(state.machine)),
+        "protect_home": "no"
+        if any(folder.startswith(("/home/", "/root/", "/run/user/")) for folder in folders)
+        else "yes",
+    }
+    definition = render(init.template, **values)
+    files = [
+        WantedFile(ca, authorities[0], "644", root, turn=True),
+        WantedFile(peer_ca, authorities[1], "644", root, turn=True),
+        WantedFile(
+            start_check_path(settings), render("start-check.sh.j2", **values), "755", root, turn=False
+        ),
+        WantedFile(definition_path, definition, init.mode, root, turn=True),
+        WantedFile(settings.config_path, config, "640", f"root:{settings.etcd_group}", turn=True),
+        WantedFile(record_path(cluster.name), record.text(member), "644", root, turn=False),
+    ]
+    if settings.etcd_profile:
+        files.append(WantedFile(PROFILE, _profile(cluster, member), "644", root, turn=False))
+    settled = _settled(config)
+    return Desired(
+        version=version,
+        files=tuple(files),
+        settled=settled,
+        started={
+            "config": settled,
+            "authorities": hashlib.sha256("".join(authorities).encode()).hexdigest(),
+            "definition": hashlib.sha256(definition.encode()).hexdigest(),
+            "binary": f"{settings.etcd_prefix}/{version}/etcd",
+        },
+    )
+
+
+def _config(cluster: Cluster, member: Member, record: Record, version: Version, ca: str, peer_ca: str) -> str:
+    settings = member.settings
+
+    def tls(role: Literal["server", "peer"], authority: str) -> TlsFiles:
+        return TlsFiles(
+            cert=settings.certificate_path(role, member.name),
+            key=settings.certificate_path(f"{role}_key", member.name),
+            ca=authority,
+        )
+
+    return configuration.render(
+        Config(
+            name=member.name,
+            data_dir=settings.etcd_data_dir,
+            wal_dir=settings.etcd_wal_dir,
+            listen_peer_urls=(member.listen_peer_url,),
+            listen_client_urls=member.listen_client_urls,
+            advertise_peer_urls=(member.peer_url,),
+            advertise_client_urls=(member.client_url,),
+            initial_cluster=cluster.initial_cluster,
+            token=record.token,
+            state="new" if record.open else "existing",
+            client_tls=tls("server", ca),
+            peer_tls=tls("peer", peer_ca),
+            extra=settings.etcd_config,
+        ),
+        version,
+    )
+
+
+def _settled(config: str) -> str:
+    lines = [line for line in config.splitlines(keepends=True) if not line.startswith("initial-")]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _profile(cluster: Cluster, member: Member) -> str:
+    settings = member.settings
+    return render(
+        "etcdctl.sh.j2",
+        endpoints=cluster.endpoints,
+        bin_dir=settings.etcd_bin_dir,
+        **{
+            kind: settings.certificate_path(path, member.name)
+            for kind, path in (("ca", "ca"), ("cert", "client"), ("key", "client_key"))
+        },
+    )

@@ -1,0 +1,40 @@
+"""How everything that is wrong is told: which host, what was found, what was wanted, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Complaint", "complaints_text"]
+
+
+@dataclass(frozen=True, order=True)
+class Complaint:
+    """One thing that is wrong on one host.
+
+    Args:
+        host: the inventory name of the host, or of the cluster where no single host is at fault.
+        found: what is there.
+        wanted: what should be there.
+        next: what the operator does about it.
+    """
+
+    host: str
+    found: str
+    wanted: str
+    next: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: found {self.found}, wanted {self.wanted}; next: {self.next}"
+
+
+def complaints_text(complaints: list[Complaint]) -> str:
+    """Put all complaints of a run into one message, as pyinfra prints only the first error that it meets.
+
+    Args:
+        complaints: what is wrong, at least one.
+
+    Returns:
+        The complaints in order of host, one a line, with a last line saying that nothing was changed.
+    """
+    lines = [str(complaint) for complaint in dict.fromkeys(complaints)]
+    return "\n".join(["refused, no host was changed:", *(f"    {line}" for line in lines)])

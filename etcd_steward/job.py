@@ -1,0 +1,260 @@
+"""All the work of one run of `deploys/etcd.py`, computed from what was seen and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from etcd_steward import versions
+from etcd_steward.authority import PkiError
+from etcd_steward.desired import Desired, desired
+from etcd_steward.errors import Complaint
+from etcd_steward.observed import HostState
+from etcd_steward.plan import Plan, quorum
+from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.record import Record
+from etcd_steward.run import Sight
+from etcd_steward.topology import Member
+from etcd_steward.versions import Version
+from etcd_steward.work import Work, work
+
+__all__ = ["Job", "make_job", "reasons_against"]
+
+_NOT_YET_MADE = ("made when this is executed\n", "made when this is executed\n")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run will do.
+
+    Args:
+        sight: what was seen.
+        plan: what was decided.
+        record: the cluster's record; None where nothing is known and nothing will be made.
+        gate: the cluster is being made, so it must pass its gate before the record is closed.
+        wanted: what should lie on each reached host.
+        settled: the same once the record is closed.
+        works: what is left to do on each host.
+        order: the hosts whose members need a turn, in the order in which they get it.
+        behind: hosts that run another version than the settings ask for.
+    """
+
+    sight: Sight
+    plan: Plan
+    record: Record | None
+    gate: bool
+    wanted: Mapping[str, Desired]
+    settled: Mapping[str, Desired]
+    works: Mapping[str, Work]
+    order: tuple[str, ...]
+    behind: Mapping[str, Version]
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is changed anywhere."""
+        return self.gate or any(one.anything for one in self.works.values())
+
+    def essence(self) -> object:
+        """Return what must be the same when it is looked at again before execution."""
+        return (
+            {host: (decision.row, decision.action) for host, decision in self.plan.decisions.items()},
+            {
+                host: (
+                    one.stage,
+                    one.files,
+                    tuple(one.certificates),
+                    one.link,
+                    one.start,
+                    one.restart,
+                    one.turn,
+                )
+                for host, one in self.works.items()
+            },
+            self.order,
+        )
+
+
+def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = None) -> Job:
+    """Work out what a run will do.
+
+    Args:
+        sight: what was seen.
+        plan: what was decided.
+        now: the controller's time.
+        record: the record that was opened earlier in this run, for a cluster that is being made.
+
+    Returns:
+        The job.
+    """
+    record = record or _record(sight, plan)
+    texts = sight.credentials.texts or _NOT_YET_MADE
+    wanted: dict[str, Desired] = {}
+    settled: dict[str, Desired] = {}
+    works: dict[str, Work] = {}
+    behind: dict[str, Version] = {}
+    target = versions.parse(sight.cluster.settings.etcd_version)
+    for member in sight.cluster.members:
+        state = sight.hosts[member.host]
+        decision = plan.decisions[member.host]
+        if not state.reached or state.init == "none" or record is None:
+            works[member.host] = Work()
+            continue
+        version = target if decision.action == "bootstrap" else _version(sight, member, target)
+        if version != target:
+            behind[member.host] = version
+        wanted[member.host] = desired(sight.cluster, member, state, record, version, texts)
+        settled[member.host] = desired(sight.cluster, member, state, record.closed(), version, texts)
+        works[member.host] = work(
+            member,
+            state,
+            decision.action,
+            wanted[member.host],
+            sight.credentials.trusted(),
+            ready=_ready(sight, member),
+            now=now,
+        )
+    return Job(
+        sight=sight,
+        plan=plan,
+        record=record,
+        gate=record is not None and record.open,
+        wanted=wanted,
+        settled=settled,
+        works=works,
+        order=_order(sight, works),
+        behind=behind,
+    )
+
+
+def _ready(sight: Sight, member: Member) -> Mapping[str, tuple[str, str]] | None:
+    if sight.credentials.signing:
+        return None
+    try:
+        return {
+            role: (pair.certificate_pem, pair.key_pem)
+            for role, pair in sight.credentials.ready(member).items()
+        }
+    except PkiError:
+        return {}
+
+
+def _record(sight: Sight, plan: Plan) -> Record | None:
+    forget = sight.cluster.settings.etcd_forget_cluster
+    known = next((record for record in sight.records.values() if record.id != forget), None)
+    if known is not None:
+        return known
+    if plan.acting("bootstrap"):
+        return Record.new(sight.cluster)
+    ids = {state.data.identity.cluster for state in sight.hosts.values() if state.data.identity}
+    if sight.seen is not None:
+        ids = {sight.seen.id}
+    if len(ids) != 1:
+        return None
+    # A cluster whose record was lost everywhere: its token only mattered for its first start.
+    number = f"{ids.pop():016x}"
+    return Record(sight.cluster.name, number, f"{sight.cluster.name}-{number[:8]}", open=False, members={})
+
+
+def _version(sight: Sight, member: Member, target: Version) -> Version:
+    """Follow the version that runs; else the one that is linked; else that of the others."""
+    told = [_running(sight.hosts[member.host]), _linked(member, sight.hosts[member.host])]
+    told += [_running(state) for state in sight.hosts.values()]
+    told += [_linked(other, sight.hosts[other.host]) for other in sight.cluster.members]
+    return next((version for version in told if version is not None), target)
+
+
+def _running(state: HostState) -> Version | None:
+    status = state.endpoint.status
+    return versions.parse(str(status["version"])) if status and status.get("version") else None
+
+
+def _linked(member: Member, state: HostState) -> Version | None:
+    head, _, tail = state.links.get("etcd", "").removeprefix(f"{member.settings.etcd_prefix}/").partition("/")
+    try:
+        return versions.parse(head) if tail == "etcd" else None
+    except ValueError:
+        return None
+
+
+def _order(sight: Sight, works: Mapping[str, Work]) -> tuple[str, ...]:
+    """Down members first, then followers, the leader last."""
+    leader = sight.seen.leader if sight.seen else 0
+
+    def rank(member: Member) -> tuple[bool, bool, str]:
+        state = sight.hosts[member.host]
+        identity = state.data.identity
+        up = state.service.running and state.endpoint.healthy
+        return up, identity is not None and identity.member == leader, member.name
+
+    turns = [member for member in sight.cluster.members if works[member.host].turn]
+    return tuple(member.host for member in sorted(turns, key=rank))
+
+
+def reasons_against(job: Job) -> list[Complaint]:
+    """Collect everything that forbids a run, before any host is changed.
+
+    Args:
+        job: what the run would do.
+
+    Returns:
+        The complaints of the plan, of every host, of the certificates and of the quorum.
+    """
+    sight, settings = job.sight, job.sight.cluster.settings
+    complaints = list(job.plan.refusals)
+    for member in sight.cluster.members:
+        state = sight.hosts[member.host]
+        if not state.reached:
+            continue
+        complaints += check_host(member, state, job.plan.decisions[member.host].action)
+        needed = job.works[member.host].certificates
+        complaint = sight.credentials.refusal(member.host, needed)
+        if complaint is not None and job.plan.decisions[member.host].action in {
+            "bootstrap",
+            "start",
+            "converge",
+        }:
+            complaints.append(complaint)
+        if needed and not settings.etcd_time_sync:
+            skewed = skew_complaint(member.host, state.skew(), settings.etcd_max_skew)
+            complaints += [skewed] if skewed else []
+        if needed and not sight.credentials.signing:
+            complaints += sight.credentials.ready_complaints(member)
+    if not complaints and job.changes:
+        complaints += _absent(job) + _outage(job)
+    return complaints
+
+
+def _absent(job: Job) -> list[Complaint]:
+    return [
+        Complaint(
+            host,
+            f"no answer ({state.problem})",
+            "every member within reach before anything is changed",
+            "bring this host back first; what has to be done: " + "; ".join(_summary(job)),
+        )
+        for host, state in job.sight.hosts.items()
+        if not state.reached
+    ]
+
+
+def _summary(job: Job) -> list[str]:
+    return [
+        f"{host}: {', '.join(one.reasons()) or 'files'}" for host, one in job.works.items() if one.anything
+    ]
+
+
+def _outage(job: Job) -> list[Complaint]:
+    cluster = job.sight.cluster
+    voters = len(job.sight.seen.voters) if job.sight.seen else len(cluster.members)
+    stopped = [host for host in job.order if job.works[host].restart]
+    if not stopped or voters - 1 >= quorum(voters) or cluster.settings.etcd_allow_outage:
+        return []
+    return [
+        Complaint(
+            stopped[0],
+            f"{voters} voters, so that a restart loses the quorum",
+            "consent, or at least 3 voters",
+            "set etcd_allow_outage = True: nobody can write for some seconds while each member restarts",
+        ),
+    ]

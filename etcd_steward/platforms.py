@@ -1,0 +1,108 @@
+"""What differs between distributions, as tables: the only place that knows an init system or a package manager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["INITS", "PACKAGE_MANAGERS", "Init", "Packages", "package_manager"]
+
+
+@dataclass(frozen=True)
+class Init:
+    """How one init system is asked to do things; `{name}` is the service's name.
+
+    Args:
+        name: the init system.
+        definition: path of the service definition.
+        template: name of the template that it is made from.
+        mode: file mode of the definition.
+        load: makes a changed definition known.
+        enable: starts the service at boot.
+        start: starts it without waiting for etcd's quorum.
+        stop: stops it and waits.
+        logs: prints its last lines.
+    """
+
+    name: str
+    definition: str
+    template: str
+    mode: str
+    load: str
+    enable: str
+    start: str
+    stop: str
+    logs: str
+
+
+INITS = {
+    "systemd": Init(
+        name="systemd",
+        definition="/etc/systemd/system/{name}.service",
+        template="etcd.service.j2",
+        mode="644",
+        load="systemctl daemon-reload",
+        enable="systemctl enable --quiet {name}.service",
+        # Type=notify reports success only once the member has a quorum, which a first member cannot have alone.
+        start="systemctl reset-failed {name}.service 2>/dev/null || true; systemctl start --no-block {name}.service",
+        stop="systemctl stop {name}.service",
+        logs="journalctl -u {name} -n 50",
+    ),
+    "openrc": Init(
+        name="openrc",
+        definition="/etc/init.d/{name}",
+        template="etcd.initd.j2",
+        mode="755",
+        load=":",
+        enable="rc-update --quiet add {name} default",
+        start="rc-service --quiet {name} zap >/dev/null 2>&1 || true; rc-service --quiet {name} start",
+        stop="rc-service --quiet {name} stop",
+        logs="grep etcd /var/log/messages | tail -n 50",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Packages:
+    """How one package manager names and runs the time daemon.
+
+    Args:
+        name: the package manager, as pyinfra's module of operations is called.
+        chrony_config: path of chrony's configuration.
+        chrony_service: name of chrony's service.
+    """
+
+    name: str
+    chrony_config: str
+    chrony_service: str
+
+
+PACKAGE_MANAGERS = {
+    "alpine": Packages("apk", "/etc/chrony/chrony.conf", "chronyd"),
+    "debian": Packages("apt", "/etc/chrony/chrony.conf", "chrony"),
+    "rhel": Packages("dnf", "/etc/chrony.conf", "chronyd"),
+}
+
+_FAMILIES = {
+    "alpine": "alpine",
+    "debian": "debian",
+    "ubuntu": "debian",
+    "rhel": "rhel",
+    "fedora": "rhel",
+    "centos": "rhel",
+}
+
+
+def package_manager(os_id: str, os_like: str) -> Packages | None:
+    """Choose the package manager of a distribution.
+
+    Args:
+        os_id: ID of /etc/os-release.
+        os_like: ID_LIKE of /etc/os-release, words separated by spaces.
+
+    Returns:
+        The package manager's table, or None for a distribution that has none here.
+    """
+    for word in (os_id, *os_like.split()):
+        if word in _FAMILIES:
+            return PACKAGE_MANAGERS[_FAMILIES[word]]
+    return None

@@ -1,0 +1,121 @@
+"""What must hold on a host before anything on it is changed."""
+
+from __future__ import annotations
+
+from etcd_steward import versions
+from etcd_steward.errors import Complaint
+from etcd_steward.observed import HostState
+from etcd_steward.plan import Action
+from etcd_steward.platforms import package_manager
+from etcd_steward.topology import Member
+
+__all__ = ["check_host", "skew_complaint"]
+
+_TESTED_ARCHES = {"amd64", "arm64"}
+
+
+def check_host(member: Member, state: HostState, action: Action) -> list[Complaint]:
+    """Judge a reached host.
+
+    Args:
+        member: the host's member.
+        state: what the probe told.
+        action: what the plan decided for it.
+
+    Returns:
+        Everything that is wrong.
+    """
+    host, settings = member.host, member.settings
+    complaints = []
+    if state.uid != 0:
+        complaints.append(
+            Complaint(
+                host,
+                "a login without root's rights",
+                "root",
+                "set _sudo = True (or _doas = True) in the inventory",
+            ),
+        )
+    try:
+        arch = versions.release_arch(state.machine)
+    except ValueError:
+        arch = state.machine
+    if arch not in _TESTED_ARCHES:
+        complaints.append(
+            Complaint(
+                host, f"the architecture {arch}", "amd64 or arm64", "take this host out of the inventory"
+            ),
+        )
+    if state.init == "none":
+        complaints.append(
+            Complaint(
+                host,
+                "neither systemd nor OpenRC running",
+                "one of them",
+                "boot the host with its init system",
+            ),
+        )
+    if settings.etcd_time_sync and package_manager(state.os_id, state.os_like) is None:
+        complaints.append(
+            Complaint(
+                host,
+                f"{state.os_name or 'an unknown system'}",
+                "one with apk, apt or dnf, to install chrony",
+                "install a time daemon by hand and set etcd_time_sync = False",
+            ),
+        )
+    if action == "bootstrap" and not state.service.running:
+        complaints += _room(member, state)
+    return complaints
+
+
+def _room(member: Member, state: HostState) -> list[Complaint]:
+    host, settings = member.host, member.settings
+    complaints = []
+    if state.free_mb < settings.etcd_min_free_mb:
+        complaints.append(
+            Complaint(
+                host,
+                f"{state.free_mb} MB free on {state.mount} for {settings.etcd_data_dir}",
+                f"{settings.etcd_min_free_mb} MB",
+                "free some space, choose another etcd_data_dir, or lower etcd_min_free_mb",
+            ),
+        )
+    complaints += [
+        Complaint(
+            host,
+            f"port {port} taken by another program",
+            "a free port",
+            "stop that program, or set another port",
+        )
+        for port in state.listening
+    ]
+    complaints += [
+        Complaint(
+            host, f"no address for the name {name}", "one", "add it to DNS or to /etc/hosts on this host"
+        )
+        for name in state.unresolved
+    ]
+    return complaints
+
+
+def skew_complaint(host: str, skew: float, limit: float) -> Complaint | None:
+    """Judge a host's clock.
+
+    Args:
+        host: the inventory's name of the host.
+        skew: seconds by which it surely differs from the controller's.
+        limit: seconds that are accepted.
+
+    Returns:
+        The complaint, or None.
+    """
+    if abs(skew) <= limit:
+        return None
+    way = "ahead of" if skew > 0 else "behind"
+    return Complaint(
+        host,
+        f"a clock {abs(skew):.0f} s {way} the controller's",
+        f"at most {limit:g} s",
+        "set etcd_time_sync = True, or correct the clock: certificates would not be valid yet, or no longer",
+    )

@@ -1,0 +1,283 @@
+"""One run of pyinfra over one cluster: look once, decide once, and let every operation read the same answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gevent
+from gevent.lock import RLock
+from pyinfra import logger
+from pyinfra.api import DeployError, Host, State
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.facts import get_fact
+from pyinfra.context import ctx_host
+
+from etcd_steward.addresses import is_ip
+from etcd_steward.credentials import Credentials, pki_folder
+from etcd_steward.errors import Complaint, complaints_text
+from etcd_steward.facts.probe import Probe, questions
+from etcd_steward.observed import ClusterState, HostState, see_cluster
+from etcd_steward.plan import Plan, decide
+from etcd_steward.record import Record, read_controller_record
+from etcd_steward.rollout import Failures, Rollout
+from etcd_steward.settings import Settings, read_settings
+from etcd_steward.topology import Cluster, build_cluster, member_name, select_clusters
+
+__all__ = ["ClusterRun", "Sight", "cluster_run", "refuse"]
+
+_PRIVILEGES = tuple(
+    key
+    for key in CONNECTOR_ARGUMENT_KEYS
+    if key.startswith(("_sudo", "_doas", "_su_", "_use_su", "_preserve", "_dzdo"))
+)
+
+
+def refuse(complaints: list[Complaint]) -> None:
+    """Stop the run before any host is changed, telling everything that is wrong at once.
+
+    Args:
+        complaints: what is wrong; with none, nothing happens.
+
+    Raises:
+        DeployError: there is something wrong.
+    """
+    if complaints:
+        raise DeployError(complaints_text(complaints))
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at all hosts of a cluster showed.
+
+    Args:
+        cluster: the cluster as the settings describe it.
+        hosts: what the probes told.
+        seen: what a quorum says of itself.
+        records: our records by where they lie.
+        credentials: its authorities.
+    """
+
+    cluster: Cluster
+    hosts: Mapping[str, HostState]
+    seen: ClusterState | None
+    records: Mapping[str, Record]
+    credentials: Credentials
+
+
+@dataclass
+class ClusterRun:
+    """All that one run knows of one cluster; shared by the greenlets of all its hosts."""
+
+    state: State
+    name: str
+    settings: Mapping[str, Settings]
+    hosts: Mapping[str, Host]
+    failures: Failures
+    rollout: Rollout
+    lock: RLock = field(default_factory=RLock)
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"ClusterRun({self.name!r})"
+
+    def once(self, what: str, make: Callable[[], Any]) -> Any:
+        """Make something for the whole cluster once, whichever host asks first.
+
+        Args:
+            what: its name.
+            make: makes it; its error is kept and raised for every host.
+
+        Returns:
+            What was made.
+        """
+        with self.lock:
+            if what not in self.memory:
+                try:
+                    self.memory[what] = (make(), None)
+                except Exception as error:  # noqa: BLE001 - it is raised again for every host
+                    self.memory[what] = (None, error)
+            value, error = self.memory[what]
+            if error is not None:
+                raise error
+            return value
+
+    def look(self) -> Sight:
+        """Probe all hosts at once and put together what they tell.
+
+        Returns:
+            What was seen.
+
+        Raises:
+            DeployError: the members cannot be told from the settings and the hosts.
+        """
+        hosts = self.probe(list(self.hosts))
+        cluster, complaints = build_cluster(
+            self.name,
+            self.settings,
+            {name: state.interfaces for name, state in hosts.items() if state.reached},
+            {name: host.data.get("ssh_hostname") or name for name, host in self.hosts.items()},
+        )
+        refuse(complaints)
+        if cluster is None:
+            raise DeployError(f"{self.name}: no member could be placed")
+        seen, ids = see_cluster(dict(hosts))
+        if len(ids) > 1:
+            refuse(
+                [
+                    Complaint(
+                        self.name,
+                        f"members of several clusters ({', '.join(f'{number:016x}' for number in sorted(ids))})",
+                        "one cluster",
+                        "nothing is done until it is clear which hosts belong together",
+                    ),
+                ],
+            )
+        return Sight(
+            cluster, hosts, seen, self._records(hosts, cluster.settings), Credentials.look(cluster, hosts)
+        )
+
+    def probe(self, names: list[str]) -> dict[str, HostState]:
+        """Probe some hosts side by side.
+
+        Args:
+            names: inventory names of hosts of this cluster.
+
+        Returns:
+            Their states; a host that gave no answer is not reached.
+        """
+        privileges = self.privileges()
+        jobs = {name: gevent.spawn(self._probe_host, self.hosts[name], privileges) for name in names}
+        gevent.joinall(list(jobs.values()))
+        return {name: job.get() for name, job in jobs.items()}
+
+    def _probe_host(self, host: Host, privileges: Mapping[str, Any]) -> HostState:
+        if not host.connected and host in self.state.failed_hosts:
+            # pyinfra has just tried; a second try would double the wait.
+            return HostState(host.name, problem="pyinfra could not connect")
+        settings = self.settings[host.name]
+        name = member_name(host.name, settings)
+        names = tuple(
+            sorted(
+                {
+                    own.etcd_address
+                    for own in self.settings.values()
+                    if own.etcd_address and not is_ip(own.etcd_address)
+                }
+            ),
+        )
+        sent = time.time()
+        try:
+            with ctx_host.use(host):
+                found: HostState | None = get_fact(
+                    self.state,
+                    host,
+                    Probe,
+                    kwargs={"ask": questions(settings, name, names), **privileges},
+                    apply_failed_hosts=False,
+                )
+        except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
+            return HostState(host.name, problem=str(error) or type(error).__name__)
+        received = time.time()
+        return replace(found or HostState(""), host=host.name, sent=sent, received=received)
+
+    def privileges(self) -> dict[str, Any]:
+        """Return what was passed to the deploy, as facts of other hosts do not inherit it."""
+        return dict(self.memory.get("privileges", {}))
+
+    def _records(self, hosts: Mapping[str, HostState], settings: Settings) -> dict[str, Record]:
+        records = {name: record for name, state in hosts.items() if (record := Record.read(state.record))}
+        here = read_controller_record(pki_folder(settings))
+        return {"the controller": here, **records} if here else records
+
+    def planned(self) -> tuple[Sight, Plan]:
+        """Look and decide, once for all hosts.
+
+        Returns:
+            What was seen, and the plan; it may hold refusals.
+        """
+
+        def make() -> tuple[Sight, Plan]:
+            sight = self.look()
+            plan = decide(
+                sight.cluster,
+                sight.hosts,
+                sight.seen,
+                sight.records,
+                sight.cluster.settings.etcd_forget_cluster,
+            )
+            for note in plan.notes:
+                logger.warning(f"    {self.name}: {note}")
+            return sight, plan
+
+        result: tuple[Sight, Plan] = self.once("planned", make)
+        return result
+
+    def now(self) -> datetime:
+        """The time of the run, the same for all its judgements."""
+        result: datetime = self.once("now", lambda: datetime.now(UTC))
+        return result
+
+
+_runs: WeakKeyDictionary[State, dict[str, Any]] = WeakKeyDictionary()
+_guard = RLock()
+
+
+def cluster_run(host: Host) -> ClusterRun | None:
+    """Find the run of a host's cluster, reading all settings first.
+
+    Args:
+        host: the host that pyinfra is working on.
+
+    Returns:
+        The run, or None where the host is no member of any cluster.
+
+    Raises:
+        DeployError: some settings are wrong; nothing was asked of any host.
+    """
+    with _guard:
+        shared = _runs.setdefault(host.state, {})
+        if "clusters" not in shared:
+            shared["clusters"] = _read_all(host.state)
+        for run in shared["clusters"].values():
+            if host.name in run.hosts:
+                run.memory.setdefault("privileges", _explicit_privileges(host))
+                found: ClusterRun = run
+                return found
+    return None
+
+
+def _read_all(state: State) -> dict[str, ClusterRun]:
+    settings: dict[str, Settings] = {}
+    complaints: list[Complaint] = []
+    for host in state.inventory:
+        own, wrong = read_settings(host.name, dict(host.data.dict()))
+        complaints += wrong
+        if own is not None:
+            settings[host.name] = own
+    groups = {name: [host.name for host in hosts] for name, hosts in state.inventory.groups.items()}
+    chosen, wrong = select_clusters(settings, groups)
+    # A host whose settings could not be read may be a member: counting without it would only add noise.
+    refuse(complaints or wrong)
+    failures = Failures()
+    state.add_callback_handler(failures)
+    return {
+        name: ClusterRun(
+            state=state,
+            name=name,
+            settings={host: settings[host] for host in hosts},
+            hosts={host: state.inventory.get_host(host) for host in hosts},
+            failures=failures,
+            rollout=Rollout(failures),
+        )
+        for name, hosts in chosen.items()
+    }
+
+
+def _explicit_privileges(host: Host) -> dict[str, Any]:
+    passed: Mapping[str, Any] = host.current_deploy_kwargs or {}  # type: ignore[assignment]
+    return {key: passed[key] for key in _PRIVILEGES if passed.get(key)}

@@ -1,0 +1,103 @@
+"""Makes commands out of the shell fragments in `templates/`, with every value quoted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from etcd_steward.templating import text
+
+__all__ = ["Content", "Script", "framed", "put_calls", "script"]
+
+
+class Script(str):
+    """Shell text that shows itself by a short label, as pyinfra prints the arguments of facts."""
+
+    __slots__ = ("label",)
+
+    label: str
+
+    def __new__(cls, label: str, content: str) -> Script:
+        self = super().__new__(cls, content)
+        self.label = label
+        return self
+
+    def __str__(self) -> str:
+        return self.label
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+    def __format__(self, format_spec: str) -> str:
+        return self.label
+
+
+def script(*fragments: str, **values: str | int | Sequence[str] | None) -> Script:
+    """Put shell variables in front of fragments.
+
+    Args:
+        fragments: file names in `templates/`, the last of which names the script.
+        values: their variables; a list becomes words separated by spaces, None an empty text.
+
+    Returns:
+        The script; every value is quoted once, so it may hold anything.
+    """
+    lines = [f"{key}={shlex.quote(_flat(value))}" for key, value in values.items()]
+    return Script(fragments[-1].removesuffix(".sh"), "\n".join([*lines, *map(text, fragments)]))
+
+
+def _flat(value: str | int | Sequence[str] | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str | int) else " ".join(value)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file that is to be written.
+
+    Args:
+        path: where.
+        content: what is in it; ends with a line break.
+        mode: octal, without a leading zero.
+        owner: `user:group`.
+    """
+
+    path: str
+    content: str = field(repr=False)
+    mode: str = "644"
+    owner: str = "root:root"
+
+
+def put_calls(files: Sequence[Content]) -> str:
+    """Write the calls of `put` for some files; their contents come over standard input, see `framed`.
+
+    Args:
+        files: the files, in the order in which they are written.
+
+    Returns:
+        Shell text that goes behind the fragment `put.sh`.
+    """
+    return "\n".join(
+        f"put {shlex.quote(file.path)} {file.mode} {file.owner} {file.content.count(chr(10))}"
+        for file in files
+    )
+
+
+def framed(files: Sequence[Content]) -> str:
+    """Join the contents for standard input: `put` counts lines, so no mark between them is needed.
+
+    Args:
+        files: the files, in the order in which they are written.
+
+    Returns:
+        The text for standard input.
+
+    Raises:
+        ValueError: a content does not end with a line break.
+    """
+    for file in files:
+        if not file.content.endswith("\n") or "\r" in file.content or "\0" in file.content:
+            raise ValueError(f"{file.path}: its content must be lines of text")
+    return "".join(file.content for file in files)

@@ -1,0 +1,272 @@
+"""Questions to members while a run is executed: waiting, checking, and handing over leadership."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from pyinfra.api.facts import get_fact
+from pyinfra.context import ctx_host
+
+from etcd_steward.facts.answer import Answer
+from etcd_steward.platforms import INITS
+from etcd_steward.shell import Script, script
+from etcd_steward.topology import Member
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host
+
+    from etcd_steward.run import ClusterRun
+
+__all__ = [
+    "Status",
+    "ask",
+    "await_healthy",
+    "ctl",
+    "hand_over",
+    "last_errors",
+    "look_at",
+    "reach_peers",
+    "why_unreached",
+]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What an endpoint told of itself, as far as turns need it."""
+
+    cluster: int
+    member: int
+    leader: int
+    version: str
+    index: int
+    applied: int
+
+    @classmethod
+    def read(cls, text: str) -> Status | None:
+        """Read the JSON of `etcdctl endpoint status`."""
+        try:
+            status: dict[str, Any] = json.loads(text)[0]["Status"]
+            header = status["header"]
+            return cls(
+                cluster=int(header["cluster_id"]),
+                member=int(header["member_id"]),
+                leader=int(status.get("leader", 0)),
+                version=str(status["version"]),
+                index=int(status.get("raftIndex", 0)),
+                # 3.3 and older do not tell it; all that we support do.
+                applied=int(status.get("raftAppliedIndex", 0)),
+            )
+        except (ValueError, LookupError, TypeError):
+            return None
+
+
+def ctl(member: Member, *fragments: str, role: str = "health", **values: Any) -> Script:
+    """Make a script that asks etcd from a member's host.
+
+    Args:
+        member: on whose host it runs.
+        fragments: file names in `templates/`.
+        role: whose pair is shown.
+        values: variables of the fragments.
+
+    Returns:
+        The script.
+    """
+    settings = member.settings
+    authority = "peer_ca" if role == "peer" else "ca"
+    return script(
+        "ctl.sh",
+        *fragments,
+        bin_dir=settings.etcd_bin_dir,
+        ca=settings.certificate_path(authority, member.name),
+        cert=settings.certificate_path(role, member.name),
+        key=settings.certificate_path(f"{role}_key", member.name),
+        **values,
+    )
+
+
+def ask(run: ClusterRun, host: str, question: Script) -> list[str]:
+    """Run a script on a host of the cluster and return its lines.
+
+    Args:
+        run: the run.
+        host: the inventory's name of the host; connected to where it is not yet.
+        question: the script.
+
+    Returns:
+        Its lines; none where it failed.
+    """
+
+    def work(target: Host) -> list[str]:
+        with ctx_host.use(target):
+            answer: list[str] = get_fact(
+                run.state,
+                target,
+                Answer,
+                kwargs={"ask": question, **run.privileges()},
+                apply_failed_hosts=False,
+            )
+            return answer
+
+    job = gevent.spawn(work, run.hosts[host])
+    result: list[str] = job.get()
+    return result
+
+
+def await_healthy(
+    run: ClusterRun, member: Member, seconds: int, *, applied: int = 0
+) -> tuple[Status | None, str]:
+    """Wait until a member is healthy and has caught up, saying so at least every ten seconds.
+
+    Args:
+        run: the run.
+        member: whom to wait for.
+        seconds: how long at most.
+        applied: the log index that it must have applied.
+
+    Returns:
+        Its status, or None, and then what it said last.
+    """
+    begun, said = time.monotonic(), "no answer"
+    while True:
+        left = seconds - (time.monotonic() - begun)
+        question = ctl(member, "await.sh", endpoint=member.loopback_url, seconds=max(1, min(8, int(left))))
+        for line in ask(run, member.host, question):
+            word, _, rest = line.partition(" ")
+            status = Status.read(rest) if word == "status" else None
+            if status is not None and status.applied >= applied:
+                return status, ""
+            said = rest if status is None else f"it has applied log entry {status.applied} of {applied}"
+        spent = time.monotonic() - begun
+        if spent >= seconds:
+            return None, said
+        run.hosts[member.host].log(
+            f"waiting for {member.name} to be healthy: {spent:.0f} s of {seconds} s ({said[:120]})"
+        )
+
+
+def last_errors(run: ClusterRun, member: Member) -> str:
+    """Fetch the last error from a member's log, to say why it does not start.
+
+    Args:
+        run: the run.
+        member: whose log.
+
+    Returns:
+        The message, or an empty text.
+    """
+    logs = INITS[run.planned()[0].hosts[member.host].init].logs.format(name=member.settings.etcd_service)
+    lines = ask(
+        run,
+        member.host,
+        Script("log", f"{{ {logs}; }} 2>/dev/null | grep -E 'error|fatal|panic|etcd-steward:' | tail -n 1"),
+    )
+    return lines[-1].partition("etcd")[2][:400] if lines else ""
+
+
+def look_at(
+    run: ClusterRun, observer: Member, members: list[Member]
+) -> tuple[dict[str, Status], dict[str, str]]:
+    """Ask some members for their health, from the host of one of them.
+
+    Args:
+        run: the run.
+        observer: from whose host.
+        members: whom to ask.
+
+    Returns:
+        The status of each healthy member by name, and what the others said.
+    """
+    urls = {member.client_url: member.name for member in members}
+    healthy: dict[str, Status] = {}
+    down = {member.name: "no answer" for member in members}
+    for line in ask(run, observer.host, ctl(observer, "others.sh", endpoints=list(urls))):
+        word, _, rest = line.partition(" ")
+        url, _, said = rest.partition(" ")
+        status = Status.read(said) if word == "status" else None
+        if url in urls and status is not None:
+            healthy[urls[url]] = status
+            down.pop(urls[url], None)
+        elif url in urls:
+            down[urls[url]] = said
+    return healthy, down
+
+
+def hand_over(run: ClusterRun, observer: Member, leader: Member, heir: int) -> bool:
+    """Move leadership away from a member that is about to stop.
+
+    Args:
+        run: the run.
+        observer: from whose host.
+        leader: who leads now.
+        heir: id of the voter that shall lead.
+
+    Returns:
+        Whether it was moved.
+    """
+    question = ctl(observer, "move-leader.sh", endpoint=leader.client_url, heir=f"{heir:x}")
+    return "moved" in ask(run, observer.host, question)
+
+
+def reach_peers(run: ClusterRun, member: Member, peers: list[Member]) -> list[str]:
+    """Try every peer port from a member's host, with its peer certificate.
+
+    Args:
+        run: the run.
+        member: from whose host.
+        peers: whom to reach.
+
+    Returns:
+        A sentence for each that was not reached.
+    """
+    missing = {peer.peer_url: "no answer" for peer in peers}
+    # etcdctl repeats its question until its time is up, so a short try comes first, and a patient one for slow hosts.
+    for seconds in (1, 6):
+        question = ctl(member, "peers.sh", role="peer", peers=list(missing), seconds=seconds)
+        for line in ask(run, member.host, question):
+            _, _, rest = line.partition(" ")
+            url, _, said = rest.partition(" ")
+            if url in missing:
+                missing[url] = why_unreached(said)
+        missing = {url: why for url, why in missing.items() if why}
+        if not missing:
+            break
+    return [f"{url}: {why}" for url, why in missing.items()]
+
+
+# What etcdctl says of a port that cannot be reached, or that refuses the certificate or shows a wrong one.
+_UNREACHED = re.compile(
+    r"(Error while dialing[^\"\\]*|authentication handshake failed[^\"\\]*|remote error: tls[^\"\\]*|x509: [^\"\\]*)",
+)
+# The peer port ends TLS and then speaks no gRPC to clients (from 3.6 by intent, before by accident), so an error that
+# comes after the handshake shows that the port was reached.
+_BEYOND_TLS = (
+    "is healthy",
+    "Unimplemented",
+    "ALPN",
+    "connection closed",
+    "closed network connection",
+    "server preface",
+    "EOF",
+)
+
+
+def why_unreached(said: str) -> str:
+    """Judge what etcdctl said of a peer port.
+
+    Args:
+        said: its output, in one line.
+
+    Returns:
+        Why the port was not reached with TLS; empty where it was.
+    """
+    if "ALPN" not in said and (refused := _UNREACHED.search(said)):
+        return refused.group(1).strip()
+    if any(sign in said for sign in _BEYOND_TLS):
+        return ""
+    return "no answer in time"

@@ -1,0 +1,8 @@
+"""The verbs: what the scripts in `deploys/` call, and what installed users name on pyinfra's command line."""
+
+from __future__ import annotations
+
+from etcd_steward.verbs.etcd import etcd
+from etcd_steward.verbs.status import status
+
+__all__ = ["etcd", "status"]

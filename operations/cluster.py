@@ -1,0 +1,194 @@
+"""A cluster as a whole: looked at again, waited for, passed through its gate, and verified."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from pyinfra import context
+from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
+
+from etcd_steward.operations.membership import fail, show_error
+from etcd_steward.platforms import INITS
+from etcd_steward.preflight import skew_complaint
+from etcd_steward.shell import script
+from etcd_steward.talk import ask, await_healthy, ctl, reach_peers
+
+if TYPE_CHECKING:
+    from etcd_steward.converge import Converge
+
+__all__ = ["confirmed", "formed", "ready", "verified"]
+
+Commands = Generator[StringCommand | FunctionCommand, None, None]
+
+# etcd's own advice for the write-ahead log: 99 % of its fsyncs within 10 ms (etcd FAQ).
+_GOOD_FSYNC_MS = 10
+
+
+@operation()
+def confirmed(run: Converge) -> Commands:
+    """
+    Look again after a prompt, and refuse to go on where the plan would be another one.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    if not host.state.is_executing or not host.state.check_for_changes:
+        host.noop("what was planned is what is executed")
+        return
+
+    def look_again() -> str:
+        return run.look_again()
+
+    difference = run.once("look again", look_again)
+    if difference:
+        yield FunctionCommand(fail, (f"{difference}; next: run again",), {})
+        return
+    host.noop("the plan still holds")
+
+
+@operation()
+def ready(run: Converge) -> Commands:
+    """
+    Judge the clock of a host that gets new certificates, and the disk of one that gets a new member.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    left = job.works[host.name]
+    fresh = (
+        job.plan.decisions[host.name].action == "bootstrap" and not job.sight.hosts[host.name].service.running
+    )
+    if not left.certificates and not fresh:
+        host.noop("neither clock nor disk has to be judged")
+        return
+    if not host.state.is_executing:
+        yield StringCommand("# judge clock and disk")
+        return
+    yield FunctionCommand(_judge, (run, fresh), {})
+
+
+def _judge(state: State, host: Host, run: Converge, fresh: bool) -> bool:
+    job = run.job()
+    settings = job.sight.cluster.member(host.name).settings
+    skew = job.sight.hosts[host.name].skew()
+    if settings.etcd_time_sync and skew_complaint(host.name, skew, settings.etcd_max_skew):
+        skew = run.cluster_run.probe([host.name])[host.name].skew()
+    complaint = skew_complaint(host.name, skew, settings.etcd_max_skew)
+    if complaint is not None:
+        return fail(state, host, str(complaint))
+    if fresh:
+        folder = settings.etcd_wal_dir or settings.etcd_data_dir
+        for line in ask(run.cluster_run, host.name, script("fsync.sh", folder=folder)):
+            word, _, took = line.partition(" ")
+            if word == "fsync" and int(took) > _GOOD_FSYNC_MS:
+                host.log_styled(
+                    f"a durable write in {folder} takes {took} ms; etcd wants 10 ms or less. "
+                    "Raise heartbeat-interval and election-timeout in etcd_config, or use a faster disk",
+                    fg="yellow",
+                )
+    return True
+
+
+@operation()
+def formed(run: Converge) -> Commands:
+    """
+    Let a cluster pass its gate: every member healthy, one cluster id, all voters, every peer port, one write seen by all.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    starting = job.plan.decisions[host.name].action == "start"
+    if not job.gate and not starting:
+        host.noop("the cluster has already formed")
+        return
+    if not host.state.is_executing:
+        yield StringCommand("# wait for all members, then try them")
+        return
+    if run.failures.hosts:
+        yield FunctionCommand(
+            fail, (f"not awaited: {', '.join(sorted(set(run.failures.hosts)))} failed in this run",), {}
+        )
+        return
+    yield FunctionCommand(_wait, (run,), {})
+    if job.gate:
+        yield FunctionCommand(_try, (run,), {})
+
+
+def _wait(state: State, host: Host, run: Converge) -> bool:
+    job = run.job()
+    member = job.sight.cluster.member(host.name)
+    settings = member.settings
+    status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout)
+    if status is None:
+        show_error(run, host, member)
+        logs = INITS[job.sight.hosts[host.name].init].logs.format(name=settings.etcd_service)
+        return fail(
+            state,
+            host,
+            f"found {member.name} not healthy after {settings.etcd_timeout} s ({said}), wanted a quorum; next: look at `{logs}`, then run again",
+        )
+    wanted = job.record.id if job.record else ""
+    if wanted and f"{status.cluster:016x}" != wanted:
+        return fail(
+            state,
+            host,
+            f"found {member.name} in cluster {status.cluster:016x}, wanted {wanted}; next: see docs/troubleshooting.md",
+        )
+    if status.version != str(job.wanted[host.name].version):
+        return fail(
+            state,
+            host,
+            f"found etcd {status.version} running, wanted {job.wanted[host.name].version}; next: look at the links",
+        )
+    return True
+
+
+def _try(state: State, host: Host, run: Converge) -> bool:
+    cluster = run.job().sight.cluster
+    member = cluster.member(host.name)
+    unreached = reach_peers(run.cluster_run, member, list(cluster.members))
+    if unreached:
+        return fail(
+            state,
+            host,
+            f"found peer ports that {member.name} cannot reach ({'; '.join(unreached)}), wanted all; next: open the port between the members",
+        )
+    if member != cluster.members[0]:
+        return True
+    far = cluster.members[-1]
+    key, value = f"etcd-steward/gate/{secrets.token_hex(8)}", secrets.token_hex(8)
+    written = ask(
+        run.cluster_run,
+        member.host,
+        ctl(member, "gate-put.sh", endpoint=member.loopback_url, name=key, value=value),
+    )
+    found = ask(run.cluster_run, far.host, ctl(far, "gate-get.sh", endpoint=far.loopback_url, name=key))
+    if value not in found:
+        return fail(
+            state,
+            host,
+            f"found {found or written or 'nothing'} on {far.name} after a write on {member.name}, wanted that write; next: look at both logs",
+        )
+    return True
+
+
+@operation()
+def verified(run: Converge) -> Commands:
+    """
+    Hold the promise: every endpoint healthy, one cluster id, all voters, the wanted versions; fails the run if not.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    if not host.state.is_executing:
+        host.noop("is verified when it is executed")
+        return
+    problems = run.once("verified", run.verify)
+    if host.name in problems:
+        yield FunctionCommand(fail, (problems[host.name],), {})
+        return
+    host.noop("the cluster is as promised")

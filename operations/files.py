@@ -1,0 +1,114 @@
+"""Put files on a host: atomically, durably, and silently where they are secret."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+
+from pyinfra import context
+from pyinfra.api import StringCommand, operation
+
+from etcd_steward.facts.files import Digests, Texts
+from etcd_steward.observed import File
+from etcd_steward.shell import Content, framed, put_calls
+from etcd_steward.templating import text
+
+__all__ = ["FileSpec", "put", "writing"]
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    """A file that should be on a host.
+
+    Args:
+        path: where.
+        content: its text, or what makes it when the operation is executed (so that no key is made in a dry run).
+        mode: octal, without a leading zero.
+        owner: `user:group`.
+        secret: never shown by `--diff`.
+    """
+
+    path: str
+    content: str | Callable[[], str] = field(repr=False)
+    mode: str = "644"
+    owner: str = "root:root"
+    secret: bool = False
+
+    def made(self) -> Content:
+        """Make the content now."""
+        content = self.content if isinstance(self.content, str) else self.content()
+        return Content(self.path, content, self.mode, self.owner)
+
+
+@operation()
+def put(
+    files: list[FileSpec], present: Mapping[str, File] | None = None
+) -> Generator[StringCommand, None, None]:
+    """
+    Put files on a host in one command; their contents travel over standard input and appear in no log.
+
+    + files: the files, in the order in which they are written
+    + present: what is there, where the caller knows; otherwise it is asked
+
+    **Example:**
+
+    .. code:: python
+
+        from etcd_steward.operations import files
+
+        files.put(
+            name="Write the banner",
+            files=[files.FileSpec("/etc/motd", "Mind the quorum.\\n")],
+        )
+    """
+    host = context.host
+    found = host.get_fact(Digests, paths=[file.path for file in files]) if present is None else present
+    due = [
+        file for file in files if not isinstance(file.content, str) or not _same(found.get(file.path), file)
+    ]
+    if not due:
+        host.noop("every file is already as it should be")
+        return
+    _show_differences(due)
+    if not host.state.is_executing:
+        yield StringCommand("# put", *(file.path for file in due))
+        return
+    yield writing([file.made() for file in due])
+
+
+def _same(found: File | None, wanted: FileSpec) -> bool:
+    if found is None or not isinstance(wanted.content, str):
+        return False
+    digest = hashlib.sha256(wanted.content.encode()).hexdigest()
+    return (found.sha256, found.mode, found.owner) == (digest, wanted.mode, wanted.owner)
+
+
+def writing(files: list[Content], before: str = "", after: str = "") -> StringCommand:
+    """Make the command that writes files, with something before and after it in the same shell.
+
+    Args:
+        files: the files.
+        before: shell text that runs first.
+        after: shell text that runs last.
+
+    Returns:
+        A command; it stops at the first error.
+    """
+    parts = [text("put.sh"), before, put_calls(files), after]
+    return StringCommand("\n".join(part for part in parts if part), _stdin=framed(files))
+
+
+def _show_differences(files: list[FileSpec]) -> None:
+    host = context.host
+    if not host.state.config.DIFF:
+        return
+    for file in files:
+        if file.secret or not isinstance(file.content, str):
+            continue
+        before = host.get_fact(Texts, path=file.path)
+        for line in difflib.unified_diff(
+            before, file.content.splitlines(), file.path, file.path, lineterm="", n=1
+        ):
+            host.log(f"  {line}")

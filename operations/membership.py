@@ -1,0 +1,246 @@
+"""Members of a cluster: started together when it is made, and afterwards changed one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from pyinfra import context
+from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
+
+from etcd_steward.commands import apply_command, contents
+from etcd_steward.credentials import pki_folder
+from etcd_steward.plan import quorum
+from etcd_steward.platforms import INITS
+from etcd_steward.record import write_controller_record
+from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
+
+if TYPE_CHECKING:
+    from etcd_steward.converge import Converge
+    from etcd_steward.topology import Member
+
+__all__ = ["opened", "settled", "started", "turn"]
+
+Commands = Generator[StringCommand | FunctionCommand, None, None]
+
+
+def fail(state: State, host: Host, message: str) -> bool:
+    """Fail an operation with a sentence, without pyinfra's traceback.
+
+    Args:
+        state: pyinfra's state.
+        host: the host that fails.
+        message: what was found, what was wanted, what to do next.
+
+    Returns:
+        False, always.
+    """
+    del state
+    host.log_styled(message, fg="red")
+    return False
+
+
+def _failing(message: str) -> FunctionCommand:
+    return FunctionCommand(fail, (message,), {})
+
+
+@operation()
+def opened(run: Converge) -> Commands:
+    """
+    Create the authorities and open the record of a cluster that is about to be made; both stay on the controller.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    if not (job.gate and job.plan.acting("bootstrap")):
+        host.noop("the cluster is already made")
+        return
+
+    def open_record(state: State, host: Host) -> bool:  # noqa: ARG001 - pyinfra calls it so
+        def make() -> None:
+            credentials = job.sight.credentials
+            credentials.create(run.now())
+            if job.record is not None:
+                pki_folder(job.sight.cluster.settings).mkdir(parents=True, exist_ok=True)
+                write_controller_record(pki_folder(job.sight.cluster.settings), job.record)
+            run.rebuild(credentials)
+
+        run.once("opened", make)
+        return True
+
+    yield FunctionCommand(open_record, (), {})
+
+
+@operation()
+def started(run: Converge) -> Commands:
+    """
+    Write everything that a stopped member needs, and start it; all members of a new cluster at once.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    action = job.plan.decisions[host.name].action
+    left = job.works[host.name]
+    state = job.sight.hosts[host.name]
+    if (
+        action not in {"bootstrap", "start"}
+        or not left.anything
+        or (action == "start" and state.service.running)
+    ):
+        host.noop("this member is not started here")
+        return
+    if not host.state.is_executing:
+        yield StringCommand("# start", job.sight.cluster.member(host.name).name)
+        return
+    if run.failures.hosts:
+        yield _failing(f"not started: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        return
+    member = job.sight.cluster.member(host.name)
+    made = contents(member, list(left.certificates), list(left.files), job.sight.credentials.pair)
+    stop = state.service.running and (left.restart or bool(made))
+    yield apply_command(
+        member, state, left, job.wanted[host.name], made, stop=stop, start=stop or not state.service.running
+    )
+
+
+@operation()
+def turn(run: Converge) -> Commands:
+    """
+    Give one member its turn: hand over leadership, stop, write, start, and wait until it has caught up.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    if host.name not in job.order:
+        host.noop("this member needs no turn")
+        return
+    member = job.sight.cluster.member(host.name)
+    left = job.works[host.name]
+    if not host.state.is_executing:
+        yield StringCommand("# turn of", member.name, "for", ", ".join(left.reasons()))
+        return
+    state = job.sight.hosts[host.name]
+    with run.rollout.turn(host.name) as refusal:
+        if refusal:
+            yield _failing(refusal)
+            return
+        host.log(f"the turn of {member.name}: {', '.join(left.reasons())}")
+        stop = left.restart and state.service.running
+        yield FunctionCommand(_others_are_well, (run, member, stop), {})
+        files = [file for file in left.files if file.turn]
+        made = contents(member, list(left.certificates), files, job.sight.credentials.pair)
+        yield apply_command(
+            member,
+            state,
+            left,
+            job.wanted[host.name],
+            made,
+            stop=stop,
+            start=stop or not state.service.running,
+        )
+        yield FunctionCommand(_is_back, (run, member), {})
+
+
+def show_error(run: Converge, host: Host, member: Member) -> None:
+    error = last_errors(run.cluster_run, member)
+    if error:
+        host.log_styled(f"etcd's last error: {error}", fg="yellow")
+
+
+def _others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
+    del state
+    cluster = run.job().sight.cluster
+    others = [other for other in cluster.members if other.name != member.name]
+    if not others:
+        return True
+    observer = next(
+        (other for other in others if run.job().sight.hosts[other.host].endpoint.healthy), others[0]
+    )
+    healthy, down = look_at(run.cluster_run, observer, others)
+    if down:
+        told = "; ".join(f"{name}: {said}" for name, said in down.items())
+        return fail(
+            host.state,
+            host,
+            f"found other voters down ({told}), wanted all healthy; next: mend them, then run again",
+        )
+    if not stop:
+        return True
+    voters = len(cluster.members)
+    host.log(
+        f"voters {voters}, quorum {quorum(voters)}, healthy {len(healthy) + 1} -> {len(healthy)} while {member.name} restarts",
+    )
+    identity = run.job().sight.hosts[member.host].data.identity
+    leads = identity is not None and {status.leader for status in healthy.values()} == {identity.member}
+    if leads:
+        changed = [run.job().sight.cluster.member(name).name for name in run.rollout.done]
+        heir = next((name for name in [*changed, *healthy] if name in healthy), None)
+        if heir is not None and hand_over(run.cluster_run, observer, member, healthy[heir].member):
+            host.log(f"leadership moved to {heir}")
+    return True
+
+
+def _is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
+    job = run.job()
+    cluster = job.sight.cluster
+    others = [other for other in cluster.members if other.name != member.name]
+    goal = 0
+    if others:
+        healthy, _ = look_at(run.cluster_run, others[0], others)
+        goal = max((status.index for status in healthy.values()), default=0)
+    settings = member.settings
+    status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout, applied=goal)
+    if status is None:
+        show_error(run, host, member)
+        logs = INITS[job.sight.hosts[host.name].init].logs.format(name=settings.etcd_service)
+        return fail(
+            state,
+            host,
+            f"found {member.name} not healthy after {settings.etcd_timeout} s ({said}), wanted it healthy; "
+            f"next: look at `{logs}`, correct the settings and run again; no other member was touched after it",
+        )
+    wanted = job.wanted[host.name].version
+    if status.version != str(wanted):
+        return fail(
+            state,
+            host,
+            f"found etcd {status.version} running, wanted {wanted}; next: look at the links in {settings.etcd_bin_dir}",
+        )
+    return True
+
+
+@operation()
+def settled(run: Converge) -> Commands:
+    """
+    Close the record of a cluster that has passed its gate, and write what no running process reads.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    left = run.unsettled(host.name)
+    if not left:
+        host.noop("nothing is left to be written")
+        return
+    if not host.state.is_executing:
+        yield StringCommand("# write", *(file.path for file in left))
+        return
+    if run.failures.hosts:
+        yield _failing(f"not written: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        return
+    member = job.sight.cluster.member(host.name)
+    if job.gate and job.record is not None:
+        record = job.record.closed()
+        run.once("closed", lambda: write_controller_record(pki_folder(member.settings), record))
+    yield apply_command(
+        member,
+        job.sight.hosts[host.name],
+        run.rest(host.name),
+        job.settled[host.name],
+        contents(member, [], left, job.sight.credentials.pair),
+        stop=False,
+        start=False,
+    )

@@ -1,0 +1,83 @@
+# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh.
+# Set before: user group prefix config files certificates service data_dir wal_dir record names endpoint ports marker
+say "probe 1"
+say "now $(date +%s)"
+say "uid $(id -u)"
+say "machine $(uname -m)"
+say "hostname $(cat /proc/sys/kernel/hostname)"
+say "boot $(cat /proc/sys/kernel/random/boot_id)"
+if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
+say "init $init"
+grep -E '^(ID|ID_LIKE|VERSION_ID|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
+if id "$user" >/dev/null 2>&1; then say "account $(id -u "$user") $(id -g "$user")"; fi
+grep "^$group:" /etc/group 2>/dev/null | while IFS=: read -r _ _ gid _; do say "group $gid"; done
+for folder in "$prefix"/*/; do
+  [ -x "${folder}etcd" ] && [ -f "${folder}.archive-sha256" ] && say "release $(basename "$folder") $(cat "${folder}.archive-sha256")"
+done
+for tool in etcd etcdctl etcdutl; do [ -e "$bin_dir/$tool" ] && say "link $tool $(readlink -f "$bin_dir/$tool")"; done
+for file in $files; do
+  if [ -f "$file" ]; then
+    sum=$(sha256sum <"$file") && say "file ${sum%% *} $(stat -c '%a %U:%G' "$file") $file"
+    grep -q "$marker" "$file" 2>/dev/null || say "unmarked $file"
+  elif [ -e "$file" ]; then say "file other 0 - $file"; fi
+done
+for file in $certificates; do
+  [ -f "$file" ] && while IFS= read -r line; do say "pem $file $line"; done <"$file"
+done
+[ -f "$config" ] && { sum=$(sed '/^initial-/d' "$config" | sha256sum); say "settled ${sum%% *}"
+  grep -q '^initial-cluster-state: existing' "$config" && say "formed"; }
+[ -f /run/etcd-steward/started-with ] && while IFS= read -r line; do say "started $line"; done </run/etcd-steward/started-with
+[ -f "$record" ] && say "record $(cat "$record")"
+pid=
+case $init in
+  systemd)
+    systemctl show "$service.service" -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NRestarts \
+      -p FragmentPath -p NeedDaemonReload 2>/dev/null | while IFS= read -r line; do say "service $line"; done
+    ;;
+  openrc)
+    if [ -e "/etc/init.d/$service" ]; then
+      rc-service "$service" status >/dev/null 2>&1; say "service Status=$?"
+      [ -e "/etc/runlevels/default/$service" ] && say "service UnitFileState=enabled"
+      say "service FragmentPath=/etc/init.d/$service"
+    fi
+    ;;
+esac
+for unit in /etc/systemd/system/etcd.service /usr/lib/systemd/system/etcd.service /lib/systemd/system/etcd.service /etc/init.d/etcd; do
+  [ -f "$unit" ] && ! grep -q "$marker" "$unit" && say "foreign-unit $unit"
+done
+{ ps -eo pid,args 2>/dev/null || ps -o pid,args; } | awk '
+  { for (i = 2; i <= 3 && i <= NF; i++) if ($i == "etcd" && i == 2 || $i ~ /\/etcd$/) {
+      at = ""; for (j = i + 1; j <= NF; j++) if ($j ~ /^--config-file/) { at = $j; if (at !~ /=/) at = at "=" $(j + 1) }
+      print "process " $1 " " $i " " at; next } }'
+near=$data_dir
+while [ ! -e "$near" ]; do near=$(dirname "$near"); done
+say "free $(df -Pk "$near" | awk 'NR == 2 { print $4 " " $6 }')"
+[ -d "$data_dir" ] && say "data folder $(stat -c '%a %U:%G' "$data_dir")"
+[ -e "$data_dir/member" ] && say "data member"
+[ -e "$data_dir/member/snap/db" ] && say "data db $(stat -c %s "$data_dir/member/snap/db")"
+wal=${wal_dir:-$data_dir/member/wal}
+[ -n "$wal_dir" ] && [ -d "$wal_dir" ] && say "data wal-folder $(stat -c '%a %U:%G' "$wal_dir")"
+newest=
+for file in "$wal"/*.wal; do [ -f "$file" ] && newest=$file; done
+[ -n "$newest" ] && say "data wal $(head -c 512 "$newest" | od -An -v -tx1 | tr -d ' \n')"
+if [ -z "$newest" ]; then
+  for port in $ports; do
+    grep -qiE ":$port [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say "listening $port"
+  done
+  for name in $names; do getent hosts "$name" >/dev/null 2>&1 || say "unresolved $name"; done
+fi
+for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.*; do [ -e "$aside" ] && say "aside $aside"; done
+ip -o addr show scope global 2>/dev/null | awk '{ split($4, a, "/"); print "interface " $2 " " a[1] }'
+command -v chronyd >/dev/null 2>&1 || [ -x /usr/sbin/chronyd ] && say "time installed"
+for file in /etc/runlevels/default/chronyd /etc/systemd/system/multi-user.target.wants/chrony*.service; do
+  [ -e "$file" ] && say "time enabled"
+done
+[ -L /etc/localtime ] && say "zone $(readlink /etc/localtime)"
+if ! [ -x "$bin_dir/etcdctl" ] || ! [ -f "$cert" ]; then say "end"; exit 0; fi
+# Each asks a connection of its own, so they run side by side; a line shorter than a pipe's buffer is written whole.
+{ answer=$(ctl "$endpoint" endpoint health) && say "etcd health yes" || say "etcd health no $(say "$answer" | why)"; } &
+{ answer=$(ctl "$endpoint" endpoint status -w json) && say "etcd status $answer"; } &
+{ answer=$(ctl "$endpoint" member list -w json) && say "etcd members $answer"; } &
+{ answer=$(ctl "$endpoint" alarm list) && for word in $answer; do case $word in alarm:*) say "etcd alarm ${word#alarm:}" ;; esac; done; } &
+wait
+say "end"
