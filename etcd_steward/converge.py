@@ -16,11 +16,10 @@ from etcd_steward.credentials import Credentials
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.job import Job, make_job, reasons_against
-from etcd_steward.observed import see_cluster
 from etcd_steward.plan import decide
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
-from etcd_steward.run import ClusterRun, refuse
+from etcd_steward.run import ClusterRun, Sight, refuse
 from etcd_steward.work import Work
 
 __all__ = ["Converge"]
@@ -157,8 +156,9 @@ class Converge:
         """Say what besides files is left for last on a host."""
         job = self.job()
         left = job.works[host]
-        turned = host in job.order or job.plan.decisions[host].action == "bootstrap"
-        return Work(enable=left.enable and not turned)
+        if host in job.order or job.plan.decisions[host].action != "converge":
+            return Work()
+        return Work(folders=left.folders, enable=left.enable)
 
     def archive(self, host: Host) -> Callable[[], releases.Archive]:
         """Return what fetches the release for a host's architecture, once per run.
@@ -196,8 +196,23 @@ class Converge:
                 sight = self.cluster_run.look()
             except DeployError as error:
                 return dict.fromkeys(self.cluster_run.hosts, str(error))
-        seen, _ = see_cluster(dict(sight.hosts))
-        return judge(replace(sight, seen=seen), limit=self._limited())
+        problems = judge(sight, limit=self._limited())
+        if sight is not job.sight:
+            problems = self._left_over(sight) | problems
+        return problems
+
+    def _left_over(self, sight: Sight) -> dict[str, str]:
+        """Plan again after a change: what was refused before quorum came back, and what only then could be seen."""
+        settings = sight.cluster.settings
+        plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records, settings.etcd_forget_cluster)
+        refused = {complaint.host: str(complaint) for complaint in plan.refusals}
+        if not self.job().plan.acting("start"):
+            return refused
+        after = make_job(sight, plan, self.now())
+        return refused | {
+            host: f"found more to do once the cluster answered ({', '.join(after.works[host].reasons())}), wanted nothing; next: run again"
+            for host in after.order
+        }
 
     def _limited(self) -> set[str]:
         state = self.cluster_run.state

@@ -37,7 +37,6 @@ class Job:
         settled: the same once the record is closed.
         works: what is left to do on each host.
         order: the hosts whose members need a turn, in the order in which they get it.
-        behind: hosts that run another version than the settings ask for.
     """
 
     sight: Sight
@@ -48,7 +47,6 @@ class Job:
     settled: Mapping[str, Desired]
     works: Mapping[str, Work]
     order: tuple[str, ...]
-    behind: Mapping[str, Version]
 
     @property
     def changes(self) -> bool:
@@ -92,7 +90,6 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
     wanted: dict[str, Desired] = {}
     settled: dict[str, Desired] = {}
     works: dict[str, Work] = {}
-    behind: dict[str, Version] = {}
     target = versions.parse(sight.cluster.settings.etcd_version)
     for member in sight.cluster.members:
         state = sight.hosts[member.host]
@@ -101,8 +98,6 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
             works[member.host] = Work()
             continue
         version = target if decision.action == "bootstrap" else _version(sight, member, target)
-        if version != target:
-            behind[member.host] = version
         wanted[member.host] = desired(sight.cluster, member, state, record, version, texts)
         settled[member.host] = desired(sight.cluster, member, state, record.closed(), version, texts)
         works[member.host] = work(
@@ -123,7 +118,6 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
         settled=settled,
         works=works,
         order=_order(sight, works),
-        behind=behind,
     )
 
 

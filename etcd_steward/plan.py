@@ -149,6 +149,13 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
             "data of its own",
             "this host is a clone: stop its etcd, move its data folder aside and reinstall the host, or take it out of the inventory",
         )
+    if any(sign in state.endpoint.denied for sign in ("permission denied", "user name", "authentication")):
+        raise _Refusal(
+            "g",
+            "etcd's authentication enabled, and no rights for us",
+            "the user etcd-steward with the role root",
+            "as root of etcd: etcdctl user add etcd-steward --no-password && etcdctl user grant-role etcd-steward root",
+        )
     data = state.data
     if data.value == "half":
         raise _Refusal(

@@ -56,7 +56,7 @@ INITS = {
         enable="rc-update --quiet add {name} default",
         start="rc-service --quiet {name} zap >/dev/null 2>&1 || true; rc-service --quiet {name} start",
         stop="rc-service --quiet {name} stop",
-        logs="grep etcd /var/log/messages | tail -n 50",
+        logs="grep ' {name}: ' /var/log/messages | tail -n 50",
     ),
 }
 

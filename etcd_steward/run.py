@@ -101,9 +101,9 @@ class ClusterRun:
                     self.memory[what] = (make(), None)
                 except Exception as error:  # noqa: BLE001 - it is raised again for every host
                     self.memory[what] = (None, error)
-            value, error = self.memory[what]
-            if error is not None:
-                raise error
+            value, failure = self.memory[what]
+            if failure is not None:
+                raise failure
             return value
 
     def look(self) -> Sight:
@@ -279,5 +279,5 @@ def _read_all(state: State) -> dict[str, ClusterRun]:
 
 
 def _explicit_privileges(host: Host) -> dict[str, Any]:
-    passed: Mapping[str, Any] = host.current_deploy_kwargs or {}  # type: ignore[assignment]
+    passed: Mapping[str, Any] = host.current_deploy_kwargs or {}
     return {key: passed[key] for key in _PRIVILEGES if passed.get(key)}

@@ -291,7 +291,7 @@ class Settings(BaseModel):
         Returns:
             The absolute path.
         """
-        files: Mapping[str, str] = {**CERTIFICATE_FILES, **self.etcd_cert_files}
+        files: dict[str, str] = CERTIFICATE_FILES | dict(self.etcd_cert_files.items())
         return f"{self.etcd_cert_dir}/{files[kind].replace('{name}', name)}"
 
 

@@ -166,7 +166,9 @@ def last_errors(run: ClusterRun, member: Member) -> str:
         member.host,
         Script("log", f"{{ {logs}; }} 2>/dev/null | grep -E 'error|fatal|panic|etcd-steward:' | tail -n 1"),
     )
-    return lines[-1].partition("etcd")[2][:400] if lines else ""
+    return (
+        lines[-1].partition(f" {member.settings.etcd_service}")[2].partition(": ")[2][:400] if lines else ""
+    )
 
 
 def look_at(

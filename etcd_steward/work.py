@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from etcd_steward.certificates import Authority, LeafSpec, Role, Subject
 from etcd_steward.desired import Desired, WantedFile
@@ -99,17 +100,23 @@ def leaf_spec(member: Member, role: Role) -> LeafSpec:
     Returns:
         The description.
     """
-    common_names = {"server": member.name, "peer": "etcd-peer", "client": f"etcd-client-{member.name}"}
+    # With etcd's authentication on, a client's common name is its user: our own questions come from `etcd-steward`.
+    common_names = {
+        "server": member.name,
+        "peer": "etcd-peer",
+        "client": f"etcd-client-{member.name}",
+        "health": "etcd-steward",
+    }
     return LeafSpec(
         role=role,
-        common_name=common_names.get(role, f"etcd-health-{member.name}"),
+        common_name=common_names[role],
         names=member.certificate_names if role in {"server", "peer"} else (),
         subject=subject(member.settings.etcd_subject),
         days=member.settings.etcd_certificate_days,
     )
 
 
-def subject(fields: Mapping[str, str]) -> Subject:
+def subject(fields: Mapping[Any, str]) -> Subject:
     """Read the setting `etcd_subject`.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from pyinfra.api import FactBase, StringCommand
 
@@ -11,7 +12,7 @@ from etcd_steward.observed import File
 __all__ = ["Digests", "Texts"]
 
 
-class Digests(FactBase[dict[str, File]]):
+class Digests(FactBase[Mapping[str, File]]):
     """Returns digest, mode and owner of each of some paths that exist; never their content."""
 
     default = dict
@@ -28,7 +29,7 @@ class Digests(FactBase[dict[str, File]]):
             'echo "${sum%% *} $(stat -c \'%a %U:%G\' "$file") $file"; fi; done',
         )
 
-    def process(self, output: list[str]) -> dict[str, File]:
+    def process(self, output: list[str]) -> Mapping[str, File]:
         """Read the lines: digest, mode, owner, path."""
         fields = (line.split(" ", 3) for line in output)
         return {path: File(digest, mode, owner, ours=True) for digest, mode, owner, path in fields}

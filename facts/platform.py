@@ -8,7 +8,8 @@ from pyinfra.api import FactBase, StringCommand
 
 from etcd_steward import versions
 from etcd_steward.facts.probe import own_questions
-from etcd_steward.observed import HostState, parse_probe
+from etcd_steward.observed import HostState
+from etcd_steward.parsing import parse_probe
 from etcd_steward.platforms import package_manager
 
 __all__ = ["Platform", "PlatformDict"]

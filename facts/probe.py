@@ -9,7 +9,8 @@ from pyinfra.api import FactBase, StringCommand
 
 from etcd_steward.addresses import is_ip
 from etcd_steward.desired import MARKER, managed_paths, record_path
-from etcd_steward.observed import HostState, parse_probe
+from etcd_steward.observed import HostState
+from etcd_steward.parsing import parse_probe
 from etcd_steward.settings import CERTIFICATE_FILES, Settings, read_settings
 from etcd_steward.shell import Script, script
 from etcd_steward.topology import member_name

@@ -222,11 +222,12 @@ def settled(run: Converge) -> Commands:
     host = context.host
     job = run.job()
     left = run.unsettled(host.name)
-    if not left:
+    rest = run.rest(host.name)
+    if not left and not rest.anything:
         host.noop("nothing is left to be written")
         return
     if not host.state.is_executing:
-        yield StringCommand("# write", *(file.path for file in left))
+        yield StringCommand("# write", *(file.path for file in left), *(path for path, _, _ in rest.folders))
         return
     if run.failures.hosts:
         yield _failing(f"not written: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
@@ -238,7 +239,7 @@ def settled(run: Converge) -> Commands:
     yield apply_command(
         member,
         job.sight.hosts[host.name],
-        run.rest(host.name),
+        rest,
         job.settled[host.name],
         contents(member, [], left, job.sight.credentials.pair),
         stop=False,

@@ -77,7 +77,8 @@ if ! [ -x "$bin_dir/etcdctl" ] || ! [ -f "$cert" ]; then say "end"; exit 0; fi
 # Each asks a connection of its own, so they run side by side; a line shorter than a pipe's buffer is written whole.
 { answer=$(ctl "$endpoint" endpoint health) && say "etcd health yes" || say "etcd health no $(say "$answer" | why)"; } &
 { answer=$(ctl "$endpoint" endpoint status -w json) && say "etcd status $answer"; } &
-{ answer=$(ctl "$endpoint" member list -w json) && say "etcd members $answer"; } &
+{ if answer=$(ctl "$endpoint" member list -w json); then say "etcd members $answer"
+  else say "etcd denied $(say "$answer" | tail -n 1)"; fi; } &
 { answer=$(ctl "$endpoint" alarm list) && for word in $answer; do case $word in alarm:*) say "etcd alarm ${word#alarm:}" ;; esac; done; } &
 wait
 say "end"

@@ -1,0 +1,190 @@
+"""Reads the lines of the one probe, `templates/probe.sh`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from etcd_steward.identity import parse_wal_head
+from etcd_steward.observed import Data, Endpoint, File, HostState, Process, Service
+
+__all__ = ["parse_probe"]
+
+
+def parse_probe(host: str, lines: list[str], *, sent: float = 0.0, received: float = 0.0) -> HostState:
+    """Read the lines of `templates/probe.sh`.
+
+    Args:
+        host: the host's inventory name.
+        lines: what the probe printed.
+        sent: the controller's time when it was sent, seconds since 1970.
+        received: the controller's time when its answer had come.
+
+    Returns:
+        The host's state; not reached where the lines do not end as they should, since half an answer is none.
+    """
+    if not lines or lines[0] != "probe 1" or lines[-1] != "end":
+        return HostState(host, problem="the probe's answer was cut short")
+    told: dict[str, list[str]] = {}
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        told.setdefault(word, []).append(rest)
+    try:
+        return _host_state(host, told, sent, received)
+    except (ValueError, KeyError, IndexError) as error:
+        return HostState(host, problem=f"the probe's answer could not be read: {error}")
+
+
+def _host_state(host: str, told: dict[str, list[str]], sent: float, received: float) -> HostState:
+    release = dict(line.replace('"', "").partition("=")[::2] for line in told.get("os", ()))
+    account = told.get("account", [""])[0].split()
+    free, _, mount = told["free"][0].partition(" ")
+    init = told["init"][0]
+    return HostState(
+        host=host,
+        reached=True,
+        problem="",
+        now=int(told["now"][0]),
+        sent=sent,
+        received=received,
+        uid=int(told["uid"][0]),
+        machine=told["machine"][0],
+        boot=told["boot"][0],
+        init=init,
+        os_id=release.get("ID", ""),
+        os_like=release.get("ID_LIKE", ""),
+        os_name=release.get("PRETTY_NAME", ""),
+        account=(int(account[0]), int(account[1])) if account else None,
+        group=int(told["group"][0]) if "group" in told else None,
+        releases=dict(line.split() for line in told.get("release", ())),
+        links=dict(line.split(" ", 1) for line in told.get("link", ())),
+        files=_files(told),
+        certificates=_texts(told.get("pem", ())),
+        settled=told.get("settled", [""])[0],
+        formed="formed" in told,
+        started=dict(line.split(" ", 1) for line in told.get("started", ()) if " " in line),
+        record=_json(told.get("record", [""])[0]),
+        service=_service(init, told.get("service", [])),
+        foreign_units=tuple(told.get("foreign-unit", ())),
+        processes=tuple(_process(line) for line in told.get("process", ())),
+        free_mb=int(free) // 1024,
+        mount=mount,
+        folders=_folders(told.get("data", [])),
+        data=_data(told.get("data", [])),
+        aside=tuple(told.get("aside", ())),
+        listening=tuple(int(port, 16) for port in told.get("listening", ())),
+        unresolved=tuple(told.get("unresolved", ())),
+        interfaces=dict(line.split(" ", 1) for line in reversed(told.get("interface", []))),
+        time=frozenset(told.get("time", ())),
+        zone=told.get("zone", [""])[0].rpartition("zoneinfo/")[2],
+        endpoint=_endpoint(told.get("etcd", [])),
+    )
+
+
+def _files(told: dict[str, list[str]]) -> dict[str, File]:
+    unmarked = set(told.get("unmarked", ()))
+    files = {}
+    for line in told.get("file", ()):
+        digest, mode, owner, path = line.split(" ", 3)
+        files[path] = File(digest, mode, owner, path not in unmarked)
+    return files
+
+
+def _texts(lines: Any) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for line in lines:
+        path, _, text = line.partition(" ")
+        texts[path] = texts.get(path, "") + text + "\n"
+    return texts
+
+
+def _json(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _service(init: str, lines: list[str]) -> Service:
+    told = dict(line.partition("=")[::2] for line in lines)
+    enabled = told.get("UnitFileState", "").startswith("enabled")
+    definition = told.get("FragmentPath", "")
+    if init == "systemd":
+        active = told.get("ActiveState", "inactive")
+        return Service(
+            exists=told.get("LoadState") == "loaded",
+            running=active in {"active", "activating", "reloading"},
+            enabled=enabled,
+            definition=definition,
+            reload_due=told.get("NeedDaemonReload") == "yes",
+            word=f"{active} ({told.get('SubState', '')})" if definition else "absent",
+        )
+    # OpenRC's `status`: 0 started, 3 stopped, 4 stopping, 8 starting, 16 inactive, 32 crashed (rc_service_state).
+    words = {
+        "0": "started",
+        "3": "stopped",
+        "4": "stopping",
+        "8": "starting",
+        "16": "inactive",
+        "32": "crashed",
+    }
+    status = told.get("Status", "")
+    return Service(
+        exists=bool(definition),
+        running=status in {"0", "8"},
+        enabled=enabled,
+        definition=definition,
+        word=words.get(status, f"status {status}") if definition else "absent",
+    )
+
+
+def _process(line: str) -> Process:
+    pid, command, config = [*line.split(" ", 2), ""][:3]
+    return Process(int(pid), command, config.partition("=")[2])
+
+
+def _folders(lines: list[str]) -> dict[str, str]:
+    return {
+        line.split(" ", 1)[0]: line.split(" ", 1)[1]
+        for line in lines
+        if line.startswith(("folder ", "wal-folder "))
+    }
+
+
+def _data(lines: list[str]) -> Data:
+    told = dict(line.partition(" ")[::2] for line in lines)
+    size = int(told.get("db") or 0)
+    if "wal" not in told and "db" not in told:
+        return Data("empty")
+    if "db" not in told:
+        return Data("half", parse_wal_head(bytes.fromhex(told["wal"])), "the database (member/snap/db)")
+    if "wal" not in told:
+        return Data("half", None, "the write-ahead log", size)
+    identity = parse_wal_head(bytes.fromhex(told["wal"]))
+    if identity is None:
+        return Data("half", None, "a readable write-ahead log", size)
+    return Data("complete", identity, "", size)
+
+
+def _endpoint(lines: list[str]) -> Endpoint:
+    health = next((line for line in lines if line.startswith("health ")), "health no no answer")
+    status = next((_json_list(line[7:]) for line in lines if line.startswith("status ")), None)
+    members = next((_json(line[8:]) for line in lines if line.startswith("members ")), None)
+    return Endpoint(
+        healthy=health == "health yes",
+        error="" if health == "health yes" else health.removeprefix("health no ").strip(),
+        status=status,
+        members=members,
+        denied=next((line[7:] for line in lines if line.startswith("denied ")), ""),
+        alarms=tuple(line[6:] for line in lines if line.startswith("alarm ")),
+    )
+
+
+def _json_list(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+        answer = value[0]["Status"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return answer if isinstance(answer, dict) else None
