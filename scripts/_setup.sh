@@ -12,6 +12,19 @@ fail() {
     exit 1
 }
 
+quietly() { # quietly LOG COMMAND...: its output goes to LOG; a sign of life every 8 s
+    local log="$1" pid ticks=0
+    shift
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+        ticks=$((ticks + 1))
+        [ $((ticks % 40)) -ne 0 ] || say "${1##*/}: $((ticks / 5)) s"
+    done
+    wait "$pid"
+}
+
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 apt_install() { # apt_install PACKAGE...: nothing when all are there
@@ -26,10 +39,10 @@ apt_install() { # apt_install PACKAGE...: nothing when all are there
     export DEBIAN_FRONTEND=noninteractive
     if ! apt-get -s install "${missing[@]}" >/dev/null 2>&1; then
         say "apt-get update"
-        apt-get -q update >"$log" 2>&1 || fail "apt-get update failed; next: read $log"
+        quietly "$log" apt-get -q update || fail "apt-get update failed; next: read $log"
     fi
     say "apt-get install ${missing[*]}"
-    apt-get -q install -y --no-install-recommends "${missing[@]}" </dev/null >"$log" 2>&1 ||
+    quietly "$log" apt-get -q install -y --no-install-recommends "${missing[@]}" ||
         { tail -5 "$log" >&2; fail "apt-get install failed; next: read $log"; }
 }
 
@@ -58,7 +71,7 @@ ensure_venv() { # ensure_venv [EXTRAS]: .venv with this package, editable; EXTRA
         "$python" -m venv --clear "$REPO/.venv"
     fi
     say "installing etcd-steward[$extras] into .venv"
-    (cd "$REPO" && "$PYTHON" -m pip install -q --disable-pip-version-check -e ".[$extras]") >"$STATE/pip.log" 2>&1 ||
+    quietly "$STATE/pip.log" "$PYTHON" -m pip install -q --disable-pip-version-check -e "$REPO[$extras]" ||
         { tail -5 "$STATE/pip.log" >&2; fail "pip install failed; next: read $STATE/pip.log"; }
     printf '%s' "$wanted" >"$stamp"
 }
