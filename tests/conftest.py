@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.targets import bases, hosts, mirror
+from tests.targets import bases, hosts, leftovers, mirror
 from tests.targets import images as target_images
 from tests.targets.common import run
 
@@ -86,7 +86,7 @@ def docker_answers() -> None:
         pytest.fail(
             f"Docker does not answer: {found.stderr.strip()}; next: run scripts/test, which starts it"
         )
-    hosts.remove_leftovers()
+    leftovers.remove_leftovers()
 
 
 @pytest.fixture(scope="session")

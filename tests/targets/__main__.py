@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import hosts, images
+from . import images, leftovers
 from .bases import FAMILIES
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         for family, tag in images.build_all(arguments.families).items():
             print(f"{images.title(family):24} {tag}")
     else:
-        print(f"removed {hosts.remove_leftovers(arguments.lab)} containers")
+        print(f"removed {leftovers.remove_leftovers(arguments.lab)} containers")
 
 
 if __name__ == "__main__":

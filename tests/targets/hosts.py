@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 from . import images, keys
 from .bases import FAMILIES
 from .common import CACHE, CommandError, describe, docker, run, wait_until
+from .leftovers import KEPT, LAB_LABEL, OWNER_LABEL, remove, remove_leftovers, started_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LAB_LABEL = "etcd-steward.lab"
-OWNER_LABEL = "etcd-steward.owner"
-KEPT = "0:kept"  # in place of the owner's process id and start time
 BOOT_SECONDS = 90
 
 OPEN: dict[str, set[str]] = {}  # families of each open lab
@@ -200,7 +198,7 @@ class Lab:
         self.hosts: dict[str, Host] = {}
         self._subnet = subnet
         self._keep = keep
-        self._owner = KEPT if keep else f"{os.getpid()}:{_started_at(os.getpid())}"
+        self._owner = KEPT if keep else f"{os.getpid()}:{started_at(os.getpid())}"
         self._known_hosts = CACHE / "labs" / f"{name}.known_hosts"
 
     def __enter__(self) -> Self:
@@ -285,56 +283,7 @@ class Lab:
 
     def close(self) -> None:
         """Remove the containers and the network."""
-        _remove(f"{LAB_LABEL}={self.name}")
+        remove(f"{LAB_LABEL}={self.name}")
         self._known_hosts.unlink(missing_ok=True)
         self.hosts.clear()
         OPEN.pop(self.name, None)
-
-
-def remove_leftovers(lab: str | None = None) -> int:
-    """Remove the labs whose process has ended and that are not to be kept, or the one of that name.
-
-    Returns:
-        How many containers were removed.
-
-    Raises:
-        CommandError: the lab of that name belongs to a process that still runs.
-    """
-    count = 0
-    for owner, name in _labs():
-        if name != lab if lab else owner == KEPT:
-            continue
-        pid, started = owner.split(":")
-        if _started_at(int(pid)) != started:
-            count += _remove(f"{LAB_LABEL}={name}")
-        elif lab:
-            raise CommandError(f"lab {lab}: process {pid} uses it; next: wait for it, or take another name")
-    return count
-
-
-def _labs() -> set[tuple[str, str]]:
-    template = f'{{{{.Label "{OWNER_LABEL}"}}}} {{{{.Label "{LAB_LABEL}"}}}}'
-    containers = docker("ps", "-a", "--filter", f"label={LAB_LABEL}", "--format", template)
-    networks = docker("network", "ls", "--filter", f"label={LAB_LABEL}", "--format", template)
-    return {
-        (owner, name)
-        for owner, name in (line.split() for line in f"{containers}\n{networks}".split("\n") if line)
-    }
-
-
-def _remove(label: str) -> int:
-    containers = docker("ps", "-aq", "--filter", f"label={label}").split()
-    if containers:
-        docker("rm", "-f", "-v", *containers)
-    networks = docker("network", "ls", "-q", "--filter", f"label={label}").split()
-    if networks:
-        docker("network", "rm", *networks)
-    return len(containers)
-
-
-def _started_at(pid: int) -> str:
-    """Give a process's start time, which tells it from a later one with the same id."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except OSError:
-        return ""
