@@ -1,0 +1,1 @@
+"""Tests with pyinfra's real engine over hosts that are only pretended."""
