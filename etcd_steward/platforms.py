@@ -56,7 +56,8 @@ INITS = {
         enable="rc-update --quiet add {name} default",
         start="rc-service --quiet {name} zap >/dev/null 2>&1 || true; rc-service --quiet {name} start",
         stop="rc-service --quiet {name} stop",
-        logs="grep ' {name}: ' /var/log/messages | tail -n 50",
+        # sudo logs our own commands there too: the tag is compared, not searched.
+        logs='awk \'$5 == "{name}:" || $6 == "{name}:"\' /var/log/messages | tail -n 50',
     ),
 }
 

@@ -47,7 +47,7 @@ class Rollout:
     def __init__(self, failures: Failures) -> None:
         self._lock = BoundedSemaphore(1)
         self._failures = failures
-        self._stuck: list[str] = []
+        self._stuck: set[str] = set()
         self.done: list[str] = []
 
     @contextmanager
@@ -68,7 +68,7 @@ class Rollout:
             if failed:
                 yield f"left untouched, because {', '.join(failed)} failed in this run"
                 return
-            self._stuck.append(host)
+            self._stuck.add(host)
             yield ""
-            self._stuck.remove(host)
+            self._stuck.discard(host)
             self.done.append(host)

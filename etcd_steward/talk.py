@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -172,21 +173,21 @@ def last_errors(run: ClusterRun, member: Member) -> str:
 
 
 def look_at(
-    run: ClusterRun, observer: Member, members: list[Member]
+    run: ClusterRun, observer: Member, endpoints: Mapping[str, str]
 ) -> tuple[dict[str, Status], dict[str, str]]:
     """Ask some members for their health, from the host of one of them.
 
     Args:
         run: the run.
         observer: from whose host.
-        members: whom to ask.
+        endpoints: member names and the client URLs to ask.
 
     Returns:
         The status of each healthy member by name, and what the others said.
     """
-    urls = {member.client_url: member.name for member in members}
+    urls = {url: name for name, url in endpoints.items()}
     healthy: dict[str, Status] = {}
-    down = {member.name: "no answer" for member in members}
+    down = dict.fromkeys(endpoints, "no answer")
     for line in ask(run, observer.host, ctl(observer, "others.sh", endpoints=list(urls))):
         word, _, rest = line.partition(" ")
         url, _, said = rest.partition(" ")

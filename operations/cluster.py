@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.operations.membership import fail, show_error
+from etcd_steward.failing import fail, failing
+from etcd_steward.operations.membership import show_error
 from etcd_steward.platforms import INITS
 from etcd_steward.preflight import skew_complaint
 from etcd_steward.shell import script
@@ -43,7 +44,7 @@ def confirmed(run: Converge) -> Commands:
 
     difference = run.once("look again", look_again)
     if difference:
-        yield FunctionCommand(fail, (f"{difference}; next: run again",), {})
+        yield failing(f"{difference}; next: run again")
         return
     host.noop("the plan still holds")
 
@@ -109,9 +110,7 @@ def formed(run: Converge) -> Commands:
         yield StringCommand("# wait for all members, then try them")
         return
     if run.failures.hosts:
-        yield FunctionCommand(
-            fail, (f"not awaited: {', '.join(sorted(set(run.failures.hosts)))} failed in this run",), {}
-        )
+        yield failing(f"not awaited: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
         return
     yield FunctionCommand(_wait, (run,), {})
     if job.gate:
@@ -189,6 +188,6 @@ def verified(run: Converge) -> Commands:
         return
     problems = run.once("verified", run.verify)
     if host.name in problems:
-        yield FunctionCommand(fail, (problems[host.name],), {})
+        yield failing(problems[host.name])
         return
     host.noop("the cluster is as promised")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pyinfra import context
 from pyinfra.api import StringCommand, operation
@@ -15,7 +16,19 @@ from etcd_steward.observed import File
 from etcd_steward.shell import Content, framed, put_calls
 from etcd_steward.templating import text
 
-__all__ = ["FileSpec", "put", "writing"]
+__all__ = ["FileSpec", "put", "show_differences", "writing"]
+
+
+class TextFile(Protocol):
+    """A path and its text."""
+
+    @property
+    def path(self) -> str:
+        """Where."""
+
+    @property
+    def content(self) -> str:
+        """What is in it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ def put(
     if not due:
         host.noop("every file is already as it should be")
         return
-    _show_differences(due)
+    show_differences([file.made() for file in due if isinstance(file.content, str) and not file.secret])
     if not host.state.is_executing:
         yield StringCommand("# put", *(file.path for file in due))
         return
@@ -100,13 +113,17 @@ def writing(files: list[Content], before: str = "", after: str = "") -> StringCo
     return StringCommand("\n".join(part for part in parts if part), _stdin=framed(files))
 
 
-def _show_differences(files: list[FileSpec]) -> None:
+def show_differences(files: Sequence[TextFile]) -> None:
+    """Show what would change in files that hold no secret, where pyinfra was started with `--diff`.
+
+    Args:
+        files: paths and their new contents.
+    """
     host = context.host
-    if not host.state.config.DIFF:
+    executing_what_was_shown = host.state.is_executing and host.state.check_for_changes
+    if not host.state.config.DIFF or executing_what_was_shown:
         return
     for file in files:
-        if file.secret or not isinstance(file.content, str):
-            continue
         before = host.get_fact(Texts, path=file.path)
         for line in difflib.unified_diff(
             before, file.content.splitlines(), file.path, file.path, lineterm="", n=1

@@ -11,37 +11,20 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 from etcd_steward.commands import apply_command, contents
 from etcd_steward.credentials import pki_folder
 from etcd_steward.plan import quorum
+from etcd_steward.failing import fail, failing
+from etcd_steward.operations.files import show_differences
 from etcd_steward.platforms import INITS
 from etcd_steward.record import write_controller_record
 from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
+    from etcd_steward.run import Sight
     from etcd_steward.topology import Member
 
 __all__ = ["opened", "settled", "started", "turn"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
-
-
-def fail(state: State, host: Host, message: str) -> bool:
-    """Fail an operation with a sentence, without pyinfra's traceback.
-
-    Args:
-        state: pyinfra's state.
-        host: the host that fails.
-        message: what was found, what was wanted, what to do next.
-
-    Returns:
-        False, always.
-    """
-    del state
-    host.log_styled(message, fg="red")
-    return False
-
-
-def _failing(message: str) -> FunctionCommand:
-    return FunctionCommand(fail, (message,), {})
 
 
 @operation()
@@ -91,11 +74,12 @@ def started(run: Converge) -> Commands:
     ):
         host.noop("this member is not started here")
         return
+    show_differences(left.files)
     if not host.state.is_executing:
         yield StringCommand("# start", job.sight.cluster.member(host.name).name)
         return
     if run.failures.hosts:
-        yield _failing(f"not started: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(f"not started: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
         return
     member = job.sight.cluster.member(host.name)
     made = contents(member, list(left.certificates), list(left.files), job.sight.credentials.pair)
@@ -119,13 +103,14 @@ def turn(run: Converge) -> Commands:
         return
     member = job.sight.cluster.member(host.name)
     left = job.works[host.name]
+    show_differences([file for file in left.files if file.turn])
     if not host.state.is_executing:
         yield StringCommand("# turn of", member.name, "for", ", ".join(left.reasons()))
         return
     state = job.sight.hosts[host.name]
     with run.rollout.turn(host.name) as refusal:
         if refusal:
-            yield _failing(refusal)
+            yield failing(refusal)
             return
         host.log(f"the turn of {member.name}: {', '.join(left.reasons())}")
         stop = left.restart and state.service.running
@@ -150,26 +135,44 @@ def show_error(run: Converge, host: Host, member: Member) -> None:
         host.log_styled(f"etcd's last error: {error}", fg="yellow")
 
 
+def _other_voters(sight: Sight, member: Member) -> dict[str, str]:
+    """Name the client URL of every other voter, also of those that the inventory does not know."""
+    known = {other.peer_url: other for other in sight.cluster.members}
+    if sight.seen is None:
+        return {other.name: other.client_url for other in known.values() if other.name != member.name}
+    return {
+        one.name: known[one.peer_urls[0]].client_url if one.peer_urls[0] in known else one.client_urls[0]
+        for one in sight.seen.voters
+        if member.peer_url not in one.peer_urls and (one.client_urls or one.peer_urls[0] in known)
+    }
+
+
+def _observer(sight: Sight, member: Member) -> Member:
+    """Choose the host from which the others are looked at: not the one that is about to change."""
+    others = [other for other in sight.cluster.members if other.name != member.name]
+    return next(
+        (other for other in others if sight.hosts[other.host].endpoint.healthy), (others or [member])[0]
+    )
+
+
 def _others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
-    del state
-    cluster = run.job().sight.cluster
-    others = [other for other in cluster.members if other.name != member.name]
+    sight = run.job().sight
+    cluster = sight.cluster
+    others = _other_voters(sight, member)
     if not others:
         return True
-    observer = next(
-        (other for other in others if run.job().sight.hosts[other.host].endpoint.healthy), others[0]
-    )
+    observer = _observer(sight, member)
     healthy, down = look_at(run.cluster_run, observer, others)
     if down:
         told = "; ".join(f"{name}: {said}" for name, said in down.items())
         return fail(
-            host.state,
+            state,
             host,
             f"found other voters down ({told}), wanted all healthy; next: mend them, then run again",
         )
     if not stop:
         return True
-    voters = len(cluster.members)
+    voters = len(others) + 1
     host.log(
         f"voters {voters}, quorum {quorum(voters)}, healthy {len(healthy) + 1} -> {len(healthy)} while {member.name} restarts",
     )
@@ -185,11 +188,10 @@ def _others_are_well(state: State, host: Host, run: Converge, member: Member, st
 
 def _is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
     job = run.job()
-    cluster = job.sight.cluster
-    others = [other for other in cluster.members if other.name != member.name]
+    others = _other_voters(job.sight, member)
     goal = 0
     if others:
-        healthy, _ = look_at(run.cluster_run, others[0], others)
+        healthy, _ = look_at(run.cluster_run, _observer(job.sight, member), others)
         goal = max((status.index for status in healthy.values()), default=0)
     settings = member.settings
     status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout, applied=goal)
@@ -226,11 +228,12 @@ def settled(run: Converge) -> Commands:
     if not left and not rest.anything:
         host.noop("nothing is left to be written")
         return
+    show_differences(left)
     if not host.state.is_executing:
         yield StringCommand("# write", *(file.path for file in left), *(path for path, _, _ in rest.folders))
         return
     if run.failures.hosts:
-        yield _failing(f"not written: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(f"not written: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
         return
     member = job.sight.cluster.member(host.name)
     if job.gate and job.record is not None:

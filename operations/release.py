@@ -9,6 +9,7 @@ from pyinfra import context
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
 from etcd_steward import releases, versions
+from etcd_steward.failing import failing
 from etcd_steward.facts.releases import Releases
 from etcd_steward.shell import script
 
@@ -62,7 +63,11 @@ def staged(
     if not host.state.is_executing:
         yield StringCommand("# stage etcd", version)
         return
-    archive = obtain()
+    try:
+        archive = obtain()
+    except releases.ReleaseError as error:
+        yield failing(str(error))
+        return
     name = releases.archive_name(versions.parse(version), arch)
     staging = f"{prefix}/.staging"
     yield StringCommand(

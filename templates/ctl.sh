@@ -6,6 +6,11 @@ ctl() { # endpoint command...
   ETCDCTL_API=3 "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
     --command-timeout=4s "$@" 2>&1
 }
-# Picks the line that says why: etcdctl prints JSON warnings before it, and a summary after.
-why() { grep -v -e '^{' -e '^Error: unhealthy cluster' | tail -n 1; }
+# Picks what says why: the last connection error out of etcdctl's JSON warnings, else its last line but the summary.
+why() {
+  text=$(cat)
+  reason=$(printf '%s\n' "$text" | sed -n 's/.*last connection error: *//p' | tail -n 1 | tr -d '"\\}')
+  [ -n "$reason" ] || reason=$(printf '%s\n' "$text" | grep -v -e '^{' -e '^Error: unhealthy cluster' | tail -n 1)
+  printf '%s\n' "$reason"
+}
 say() { printf '%s\n' "$*"; }
