@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -106,8 +107,11 @@ class ClusterRun:
                 raise failure
             return value
 
-    def look(self) -> Sight:
+    def look(self, *, only: bool = False) -> Sight:
         """Probe all hosts at once and put together what they tell.
+
+        Args:
+            only: nothing will be changed: an unreached host needs no address, several clusters stop nothing.
 
         Returns:
             What was seen.
@@ -118,7 +122,7 @@ class ClusterRun:
         hosts = self.probe(list(self.hosts))
         cluster, complaints = build_cluster(
             self.name,
-            self.settings,
+            self._placed(hosts) if only else self.settings,
             {name: state.interfaces for name, state in hosts.items() if state.reached},
             {name: host.data.get("ssh_hostname") or name for name, host in self.hosts.items()},
         )
@@ -126,7 +130,7 @@ class ClusterRun:
         if cluster is None:
             raise DeployError(f"{self.name}: no member could be placed")
         seen, ids = see_cluster(dict(hosts))
-        if len(ids) > 1:
+        if len(ids) > 1 and not only:
             refuse(
                 [
                     Complaint(
@@ -140,6 +144,21 @@ class ClusterRun:
         return Sight(
             cluster, hosts, seen, self._records(hosts, cluster.settings), Credentials.look(cluster, hosts)
         )
+
+    def _placed(self, hosts: Mapping[str, HostState]) -> Mapping[str, Settings]:
+        """Give hosts that could not tell their address one: as the cluster's list has it, else the name."""
+        seen, _ = see_cluster(dict(hosts))
+        listed = {one.name: one.peer_urls for one in seen.members} if seen else {}
+        placed = dict(self.settings)
+        for host, own in self.settings.items():
+            if hosts[host].reached or own.etcd_address:
+                continue
+            name = member_name(host, own)
+            known = next((urlsplit(peer_url).hostname for peer_url in listed.get(name, ())), None)
+            reached = str(self.hosts[host].data.get("ssh_hostname") or host)
+            address = known or (reached if is_ip(reached) else name)
+            placed[host] = own.model_copy(update={"etcd_address": address})
+        return placed
 
     def probe(self, names: list[str]) -> dict[str, HostState]:
         """Probe some hosts side by side.
