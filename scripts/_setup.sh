@@ -20,7 +20,7 @@ quietly() { # quietly LOG COMMAND...: its output goes to LOG; a sign of life eve
     while kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
         ticks=$((ticks + 1))
-        [ $((ticks % 40)) -ne 0 ] || say "${1##*/}: $((ticks / 5)) s"
+        [ $((ticks % 40)) -ne 0 ] || say "still at it: $((ticks / 5)) s"
     done
     wait "$pid"
 }
@@ -78,7 +78,8 @@ ensure_venv() { # ensure_venv [EXTRAS]: .venv with this package, editable; EXTRA
 
 started_at() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null; }
 
-ensure_docker() { # a Docker that answers; started here only when nothing else runs it
+ensure_docker() { # ensure_docker [OWNER]: a Docker that answers; started here, for OWNER, only when nothing else runs it
+    local owner="${1:-hand}"
     ensure_inotify
     docker info >/dev/null 2>&1 && return 0
     is_root || fail "Docker does not answer (docker info); next: start it, and put $(id -un) in the group docker"
@@ -87,14 +88,16 @@ ensure_docker() { # a Docker that answers; started here only when nothing else r
         if [ -d /run/systemd/system ]; then
             say "systemctl start docker"
             systemctl start docker
+            mkdir -p "$STATE"
+            printf 'systemd - %s\n' "$owner" >"$STATE/dockerd.started"
         else
-            start_dockerd
+            start_dockerd "$owner"
         fi
     fi
     wait_for_docker
 }
 
-start_dockerd() {
+start_dockerd() { # start_dockerd OWNER
     mkdir -p "$STATE"
     say "starting dockerd (log: $STATE/dockerd.log)"
     # A daemon that was killed leaves its pid file, and dockerd refuses to start when that pid is in use again.
@@ -106,7 +109,7 @@ start_dockerd() {
     wait_for_docker
     local pid
     pid="$(cat /run/docker.pid)"
-    printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$STATE/dockerd.started"
+    printf '%s %s %s\n' "$pid" "$(started_at "$pid")" "$1" >"$STATE/dockerd.started"
 }
 
 wait_for_docker() {
@@ -120,11 +123,22 @@ wait_for_docker() {
     fail "Docker does not answer after 60 s; next: read $STATE/dockerd.log, or run: docker info"
 }
 
-stop_docker_if_started() { # ends exactly the dockerd that ensure_docker started, if any
-    local pid when
+stop_docker_if_started() { # stop_docker_if_started [OWNER]: ends exactly the Docker that was started for OWNER, if any
+    local pid when owner
     [ -f "$STATE/dockerd.started" ] || return 0
-    read -r pid when <"$STATE/dockerd.started"
+    read -r pid when owner <"$STATE/dockerd.started"
+    [ "${owner:-hand}" = "${1:-hand}" ] || return 0
+    if [ -n "$(docker ps -q 2>/dev/null)" ]; then
+        say "Docker still runs containers, so it is left running; scripts/demo --down ends it when they are gone"
+        printf '%s %s demo\n' "$pid" "$when" >"$STATE/dockerd.started"
+        return 0
+    fi
     mv -f "$STATE/dockerd.started" "$STATE/dockerd.stopped"
+    if [ "$pid" = systemd ]; then
+        say "systemctl stop docker"
+        systemctl stop docker.socket docker.service
+        return 0
+    fi
     [ -n "$when" ] && [ "$(started_at "$pid")" = "$when" ] || return 0
     say "stopping the dockerd that was started here"
     kill "$pid"
