@@ -6,7 +6,7 @@ import sys
 
 import pyinfra
 
-__all__ = ["one_by_one"]
+__all__ = ["asks_for_json", "one_by_one"]
 
 
 def one_by_one() -> str:
@@ -18,3 +18,12 @@ def one_by_one() -> str:
     if not pyinfra.is_cli:
         return ""
     return next((option for option in ("--serial", "--no-wait") if option in sys.argv), "")
+
+
+def asks_for_json() -> bool:
+    """Tell whether pyinfra was asked for its own JSON, which has standard output to itself.
+
+    Returns:
+        True with pyinfra's `--json`, which pyinfra 3.10 keeps nowhere but on its command line.
+    """
+    return pyinfra.is_cli and "--json" in sys.argv

@@ -46,7 +46,7 @@ def contents(
     return made
 
 
-def apply_command(  # noqa: PLR0913 - the parts of one command
+def apply_command(
     member: Member,
     state: HostState,
     left: Work,

@@ -1,22 +1,34 @@
-"""What an operator is told of a cluster: a judgement of every member, and one table."""
+"""What an operator is told of a cluster: a judgement of every member, and of the cluster as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from etcd_steward import configuration, versions
+from etcd_steward.certificates import bundle
+from etcd_steward.errors import Complaint
+from etcd_steward.observed import see_cluster
 from etcd_steward.plan import quorum
+from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.work import ROLES
 
 if TYPE_CHECKING:
     from etcd_steward.observed import HostState
+    from etcd_steward.plan import Plan
     from etcd_steward.run import Sight
     from etcd_steward.topology import Member
 
-__all__ = ["judge", "problems_of"]
+__all__ = ["Verdict", "days_by_kind", "examine", "judge", "problems_of"]
+
+_TROUBLE = "see docs/troubleshooting.md"
+_RUN = "run deploys/etcd.py"
 
 
 def judge(sight: Sight, limit: set[str]) -> dict[str, str]:
-    """Say for every host whether its member keeps the promise: healthy, of this cluster, on the wanted version.
+    """Say for every host whether its member is as promised: healthy, of this cluster, on the wanted version.
 
     Args:
         sight: what was seen.
@@ -26,14 +38,16 @@ def judge(sight: Sight, limit: set[str]) -> dict[str, str]:
         For each host with a problem, what it is.
     """
     own = {member.host: problems_of(sight, member) for member in sight.cluster.members}
-    problems = {host: "; ".join(told) for host, told in own.items() if told}
-    hidden = {
-        host: told for host, told in problems.items() if host not in limit or not sight.hosts[host].reached
-    }
+    mute = {host for host in own if host not in limit or not sight.hosts[host].reached}
+    return _told({host: told for host, told in own.items() if told}, mute, limit)
+
+
+def _told(own: Mapping[str, list[str]], mute: set[str], limit: set[str]) -> dict[str, str]:
+    problems = {host: "; ".join(told) for host, told in own.items()}
+    hidden = "; ".join(f"{host}: {told}" for host, told in problems.items() if host in mute)
     if hidden:
-        text = "; ".join(f"{host}: {told}" for host, told in hidden.items())
         for host in limit:
-            problems.setdefault(host, f"another member is not as promised ({text})")
+            problems.setdefault(host, f"the cluster is not as promised ({hidden})")
     return problems
 
 
@@ -47,50 +61,227 @@ def problems_of(sight: Sight, member: Member) -> list[str]:
     Returns:
         Sentences that say what was found, what was wanted, and what to do next.
     """
-    state, seen = sight.hosts[member.host], sight.seen
+    complaints = _ailments(sight, member)
+    if sight.hosts[member.host].reached and sight.seen is not None:
+        complaints += _voters(sight)
+    behind = _behind(sight, member)
+    complaints += [behind] if behind else []
+    return [_sentence(complaint) for complaint in complaints]
+
+
+def _sentence(complaint: Complaint) -> str:
+    return str(complaint).removeprefix(f"{complaint.host}: ")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of a cluster.
+
+    Args:
+        problems: why it is not healthy; empty while it is.
+        notes: what else should be known.
+    """
+
+    problems: tuple[Complaint, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def told(self, sight: Sight, limit: set[str]) -> dict[str, str]:
+        """Share the problems out, so that each is told by a host that can.
+
+        Args:
+            sight: what was seen.
+            limit: the hosts that take part in this run.
+
+        Returns:
+            For each host that fails, why; a problem of the whole cluster is told by all of them.
+        """
+        own: dict[str, list[str]] = {}
+        for complaint in self.problems:
+            own.setdefault(complaint.host, []).append(_sentence(complaint))
+        mute = {host for host in own if host not in limit or not sight.hosts[host].reached}
+        return _told(own, mute, limit)
+
+
+def examine(sight: Sight, plan: Plan, now: datetime) -> Verdict:
+    """Judge a cluster as it is: what makes it unhealthy, and what is only worth knowing.
+
+    A release that differs from `etcd_version` is only a note, unlike in `judge`: status asks for health,
+    converging for all settings.
+
+    Args:
+        sight: what was seen.
+        plan: what converging would do; its refusals are problems.
+        now: the controller's time.
+
+    Returns:
+        The verdict.
+    """
+    problems = _whole(sight)
+    notes: list[str] = []
+    unjudged: set[str] = set()
+    for member in sight.cluster.members:
+        state = sight.hosts[member.host]
+        if state.reached and state.uid != 0:
+            # Such a login sees so little that nothing else in its answer can be believed.
+            unjudged.add(member.host)
+            problems += check_host(member, state, plan.decisions[member.host].action)[:1]
+            continue
+        refused = {refusal.host for refusal in plan.refusals}
+        # Running deploys/etcd.py is no advice where it would refuse.
+        problems += [one for one in _ailments(sight, member) if one.next != _RUN or one.host not in refused]
+        if state.reached:
+            ended, ending = _certificates(member, state, now)
+            problems += ended
+            notes += ending + _service(member, state)
+            behind = _behind(sight, member)
+            skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
+            notes += [str(complaint) for complaint in (behind, skewed) if complaint]
+            notes += [f"{member.host}: lies aside, unused by etcd: {path}" for path in state.aside]
+    told = unjudged | {host for host, state in sight.hosts.items() if not state.reached}
+    problems += [refusal for refusal in plan.refusals if not told.issuperset(refusal.host.split(", "))]
+    return Verdict(tuple(dict.fromkeys(problems)), (*plan.notes, *notes, *_advice(sight)))
+
+
+def _whole(sight: Sight) -> list[Complaint]:
+    cluster, states = sight.cluster, sight.hosts.values()
+    _, ids = see_cluster(dict(sight.hosts))
+    if len(ids) > 1:
+        told = ", ".join(f"{number:016x}" for number in sorted(ids))
+        return [Complaint(cluster.name, f"members of several clusters ({told})", "one", _TROUBLE)]
+    if sight.seen is not None:
+        return _voters(sight)
+    if not any(state.data.value in {"complete", "half"} for state in states):
+        return []
+    running = sum(state.endpoint.status is not None for state in states)
+    voters = len(cluster.members)
+    return [
+        Complaint(
+            cluster.name,
+            f"no quorum ({running} of {voters} members answer)",
+            f"{quorum(voters)} that agree",
+            f"bring the others back; {_TROUBLE}",
+        ),
+    ]
+
+
+def _voters(sight: Sight) -> list[Complaint]:
+    expected = len(sight.cluster.members)
+    if sight.seen is None or len(sight.seen.voters) >= expected:
+        return []
+    return [
+        Complaint(
+            sight.cluster.name,
+            f"{len(sight.seen.voters)} voters",
+            f"{expected} (quorum {quorum(expected)})",
+            _RUN,
+        ),
+    ]
+
+
+def _ailments(sight: Sight, member: Member) -> list[Complaint]:
+    state, host = sight.hosts[member.host], member.host
     if not state.reached:
-        return [f"found no answer ({state.problem}), wanted the host within reach; next: bring it back"]
-    if seen is None and not state.service.running:
-        return [f"found etcd {state.service.word}, wanted it running; next: run deploys/etcd.py"]
-    problems = []
-    if not state.endpoint.healthy:
+        return [Complaint(host, f"no answer ({state.problem})", "the host within reach", "bring it back")]
+    complaints = []
+    if not state.service.exists and not state.endpoint.healthy:
+        return [Complaint(host, "no etcd", f"the member {member.name}", _RUN)]
+    if not state.endpoint.healthy and not state.service.running:
+        complaints.append(Complaint(host, f"etcd {state.service.word}", "it running", _RUN))
+    elif not state.endpoint.healthy:
         said = state.endpoint.error or "no answer"
-        problems.append(
-            f"found an unhealthy endpoint ({said}), wanted it healthy; next: see docs/troubleshooting.md"
-        )
-    elif seen is not None:
-        problems += _membership(sight, member, state)
-    if state.endpoint.alarms:
-        problems.append(
-            f"found the alarm {', '.join(state.endpoint.alarms)}, wanted none; next: see docs/troubleshooting.md"
-        )
-    version = (state.endpoint.status or {}).get("version")
-    wanted = member.settings.etcd_version
-    if version and version != wanted:
-        problems.append(
-            f"found etcd {version} running, wanted {wanted} as etcd_version says; "
-            f"next: pyinfra -y INVENTORY deploys/upgrade.py --data etcd_version={wanted}",
-        )
-    return problems
+        complaints.append(Complaint(host, f"an unhealthy endpoint ({said})", "it healthy", _TROUBLE))
+    else:
+        complaints += _membership(sight, member)
+    alarms = ", ".join(state.endpoint.alarms)
+    if alarms:
+        complaints.append(Complaint(host, f"the alarm {alarms}", "none", _TROUBLE))
+    if any(record.open for place, record in sight.records.items() if place == host):
+        found = "a cluster that has not yet passed its gate"
+        complaints.append(Complaint(host, found, "one that has", _RUN))
+    return complaints
 
 
-def _membership(sight: Sight, member: Member, state: HostState) -> list[str]:
+def _membership(sight: Sight, member: Member) -> list[Complaint]:
     seen = sight.seen
     if seen is None:
         return []
-    problems = []
-    status: Mapping[str, object] = (state.endpoint.status or {}).get("header", {})
-    if int(str(status.get("cluster_id", 0))) != seen.id:
-        problems.append(
-            f"found cluster {int(str(status.get('cluster_id', 0))):016x}, wanted {seen.id:016x}; next: see docs/troubleshooting.md"
+    complaints = []
+    header: Mapping[str, object] = (sight.hosts[member.host].endpoint.status or {}).get("header", {})
+    cluster, own = (int(str(header.get(key, 0))) for key in ("cluster_id", "member_id"))
+    if cluster != seen.id:
+        complaints.append(
+            Complaint(member.host, f"a member of cluster {cluster:016x}", f"{seen.id:016x}", _TROUBLE)
         )
-    listed = next((one for one in seen.members if one.id == int(str(status.get("member_id", 0)))), None)
+    listed = next((one for one in seen.members if one.id == own), None)
     if listed is None or listed.learner:
-        problems.append("found no voter, wanted one; next: see docs/troubleshooting.md")
-    expected = len(sight.cluster.members)
-    if len(seen.voters) < expected:
-        problems.append(
-            f"found {len(seen.voters)} voters, wanted {expected} (quorum {quorum(expected)}); next: run deploys/etcd.py"
-        )
-    del member
-    return problems
+        found = "a learner" if listed else f"a member ({own:016x}) that the cluster does not list"
+        complaints.append(Complaint(member.host, found, "a voter", _TROUBLE))
+    return complaints
+
+
+def _behind(sight: Sight, member: Member) -> Complaint | None:
+    version = (sight.hosts[member.host].endpoint.status or {}).get("version")
+    wanted = member.settings.etcd_version
+    if not version or version == wanted:
+        return None
+    return Complaint(
+        member.host,
+        f"etcd {version} running",
+        f"{wanted} as etcd_version says",
+        f"pyinfra -y INVENTORY deploys/upgrade.py --data etcd_version={wanted}",
+    )
+
+
+def days_by_kind(member: Member, state: HostState, now: datetime) -> dict[str, int | None]:
+    """Count the days until each certificate of a member ends.
+
+    Args:
+        member: the member.
+        state: what the probe of its host told.
+        now: the controller's time.
+
+    Returns:
+        Whole days for each that is there, negative where it has ended, None where it cannot be read.
+    """
+    days: dict[str, int | None] = {}
+    for kind in ("ca", "peer_ca", *ROLES):
+        pem = state.certificates.get(member.settings.certificate_path(kind, member.name))
+        if pem is not None:
+            ends = [one.certificate.not_valid_after_utc for one in bundle(pem)]
+            days[kind] = min(((end - now).days for end in ends), default=None)
+    return days
+
+
+def _certificates(member: Member, state: HostState, now: datetime) -> tuple[list[Complaint], list[str]]:
+    ended, ending = [], []
+    for kind, days in days_by_kind(member, state, now).items():
+        authority = kind in {"ca", "peer_ca"}
+        path = member.settings.certificate_path(kind, member.name)
+        cure = _TROUBLE if authority else _RUN
+        if days is None:
+            ended.append(Complaint(member.host, f"{path}, which cannot be read", "a certificate", cure))
+        elif days < 0:
+            ended.append(Complaint(member.host, f"{path}, expired for {-days} days", "a valid one", cure))
+        elif days <= member.settings.etcd_renew_days:
+            ending.append(f"{member.host}: {path} ends in {days} days; next: {cure}")
+    return ended, ending
+
+
+def _service(member: Member, state: HostState) -> list[str]:
+    if not state.service.exists or state.service.enabled:
+        return []
+    found = f"the service {member.settings.etcd_service} not enabled"
+    return [str(Complaint(member.host, found, "it started at boot", _RUN))]
+
+
+def _advice(sight: Sight) -> list[str]:
+    settings = sight.cluster.settings
+    running = {str((state.endpoint.status or {}).get("version") or "") for state in sight.hosts.values()}
+    notes = []
+    for version in sorted(running - {""}) or [settings.etcd_version]:
+        try:
+            advice = versions.judge_target(versions.parse(version))
+        except ValueError:  # a release candidate, or a build of somebody's own
+            advice = []
+        notes += [f"etcd {version}: {one.text} ({one.source})" for one in advice]
+    return notes + [f"etcd_config: {text}" for text in configuration.advise(settings.etcd_config)]

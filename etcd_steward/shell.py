@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from etcd_steward.templating import text
 
@@ -18,7 +19,8 @@ class Script(str):
 
     label: str
 
-    def __new__(cls, label: str, content: str) -> Script:
+    def __new__(cls, label: str, content: str) -> Self:
+        """Make the text."""
         self = super().__new__(cls, content)
         self.label = label
         return self

@@ -143,7 +143,7 @@ def key_owner(member: Member, role: Role) -> tuple[str, str]:
     )
 
 
-def work(  # noqa: PLR0913 - all of it is needed, and none of it belongs together
+def work(
     member: Member,
     state: HostState,
     action: Action,

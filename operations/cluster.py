@@ -19,7 +19,7 @@ from etcd_steward.talk import ask, await_healthy, ctl, reach_peers
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
 
-__all__ = ["confirmed", "formed", "ready", "verified"]
+__all__ = ["confirmed", "formed", "judged", "ready", "verified"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -191,3 +191,20 @@ def verified(run: Converge) -> Commands:
         yield failing(problems[host.name])
         return
     host.noop("the cluster is as promised")
+
+
+@operation()
+def judged(problem: str) -> Commands:
+    """
+    Fail with a problem that was found by looking, and change nothing.
+
+    + problem: what was found, what was wanted, what to do next; empty where all is well
+    """
+    host = context.host
+    if not problem:
+        host.noop("the cluster is healthy")
+        return
+    if not host.state.is_executing:
+        host.noop("is judged when it is executed")
+        return
+    yield failing(problem)

@@ -59,7 +59,7 @@ class FileSpec:
 def put(
     files: list[FileSpec], present: Mapping[str, File] | None = None
 ) -> Generator[StringCommand, None, None]:
-    """
+    r"""
     Put files on a host in one command; their contents travel over standard input and appear in no log.
 
     + files: the files, in the order in which they are written
@@ -73,7 +73,7 @@ def put(
 
         files.put(
             name="Write the banner",
-            files=[files.FileSpec("/etc/motd", "Mind the quorum.\\n")],
+            files=[files.FileSpec("/etc/motd", "Mind the quorum.\n")],
         )
     """
     host = context.host

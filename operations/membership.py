@@ -10,9 +10,9 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.commands import apply_command, contents
 from etcd_steward.credentials import pki_folder
-from etcd_steward.plan import quorum
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.files import show_differences
+from etcd_steward.plan import quorum
 from etcd_steward.platforms import INITS
 from etcd_steward.record import write_controller_record
 from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
@@ -157,7 +157,6 @@ def _observer(sight: Sight, member: Member) -> Member:
 
 def _others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
     sight = run.job().sight
-    cluster = sight.cluster
     others = _other_voters(sight, member)
     if not others:
         return True

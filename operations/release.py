@@ -9,8 +9,8 @@ from pyinfra import context
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
 from etcd_steward import releases, versions
-from etcd_steward.failing import failing
 from etcd_steward.facts.releases import Releases
+from etcd_steward.failing import failing
 from etcd_steward.shell import script
 
 if TYPE_CHECKING:

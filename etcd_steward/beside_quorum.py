@@ -1,0 +1,118 @@
+"""Rows g to n of the table: one host beside a cluster that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from etcd_steward.decisions import Decision, Refusal
+from etcd_steward.observed import ClusterState, HostState, ListedMember
+from etcd_steward.record import Record
+from etcd_steward.topology import Cluster, Member
+
+__all__ = ["with_quorum"]
+
+
+def with_quorum(
+    cluster: Cluster,
+    member: Member,
+    state: HostState,
+    seen: ClusterState,
+    records: Mapping[str, Record],
+) -> Decision:
+    """Decide for one reached host while a quorum answers.
+
+    Args:
+        cluster: the cluster as the settings describe it.
+        member: the host's member.
+        state: what the probe told.
+        seen: what a quorum says of the cluster.
+        records: our records by where they lie.
+
+    Returns:
+        The decision.
+
+    Raises:
+        Refusal: nothing may be done.
+    """
+    if state.data.identity is None:
+        return _empty_beside_quorum(member, seen, records)
+    identity = state.data.identity
+    where = member.settings.etcd_data_dir
+    if identity.cluster != seen.id:
+        raise Refusal(
+            "n",
+            f"data of another cluster in {where} (id {identity.cluster:016x})",
+            f"data of cluster {seen.id:016x}, or none",
+            "if this data is not needed, move the folder's content aside by hand, then run again",
+        )
+    listed = next((one for one in seen.members if one.id == identity.member), None)
+    if listed is None:
+        raise Refusal(
+            "n",
+            f"data of a removed member in {where} (id {identity.member:016x})",
+            "data of a present member, or none",
+            "if this data is not needed, move the folder's content aside by hand, then run again",
+        )
+    if listed.peer_urls != (member.peer_url,):
+        owner = next((one for one in cluster.members if (one.peer_url,) == listed.peer_urls), None)
+        if owner is not None:
+            raise Refusal(
+                "m",
+                f"the data of {owner.name}",
+                "data of its own",
+                f"this host is a clone of {owner.host}: stop its etcd and reinstall it, or take it out of the inventory",
+            )
+        raise Refusal(
+            "k",
+            f"peer URLs {', '.join(listed.peer_urls)}",
+            member.peer_url,
+            "set etcd_address back: moving a member to another address is not built yet",
+        )
+    return Decision(member.host, "g", "converge", "a member with its data")
+
+
+def _empty_beside_quorum(member: Member, seen: ClusterState, records: Mapping[str, Record]) -> Decision:
+    listed = next((one for one in seen.members if one.peer_urls == (member.peer_url,)), None)
+    named = next((one for one in seen.members if one.name == member.name), None)
+    if listed is not None and listed.name and listed.name != member.name:
+        raise Refusal(
+            "i",
+            f"the peer URL of {listed.name}",
+            f"a peer URL of {member.name}'s own",
+            "correct etcd_name or etcd_address",
+        )
+    if listed is None and named is not None:
+        raise Refusal(
+            "k",
+            f"the name {member.name}, listed with {', '.join(named.peer_urls)}",
+            member.peer_url,
+            "correct etcd_name or etcd_address",
+        )
+    if listed is None:
+        raise Refusal(
+            "l",
+            "a host that is not yet a member",
+            "a member",
+            "take it out of the inventory: growing a running cluster is not built yet",
+        )
+    if _never_started(listed) and any(record.open for record in records.values()):
+        return Decision(
+            member.host, "b", "bootstrap", "the bootstrap was interrupted before this member started"
+        )
+    if _never_started(listed) or listed.learner:
+        raise Refusal(
+            "h",
+            "a listed member that never started",
+            "a member with data",
+            "finishing a failed join is not built yet",
+        )
+    raise Refusal(
+        "i",
+        f"no data in {member.settings.etcd_data_dir}, though the cluster knows this member ({listed.id:016x})",
+        "its data",
+        "mount its disk; if the disk is lost, the member has to be replaced. It is never started empty",
+    )
+
+
+def _never_started(listed: ListedMember) -> bool:
+    return not listed.client_urls

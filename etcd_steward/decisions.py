@@ -1,0 +1,71 @@
+"""The words of a plan: what a host's turn will be, and what forbids it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from etcd_steward.errors import Complaint
+
+__all__ = ["Action", "Decision", "Plan", "Refusal", "quorum"]
+
+Action = Literal[
+    "bootstrap", "start", "converge", "wait", "join", "finish", "replace", "move", "leave", "refuse"
+]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one host's turn will be.
+
+    Args:
+        host: the inventory's name of the host.
+        row: the letter of the table's row.
+        action: what is done; join, finish, replace, move and leave belong to verbs of their own.
+        why: the reason in words.
+    """
+
+    host: str
+    row: str
+    action: Action
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decisions of a run.
+
+    Args:
+        decisions: one for every host of the cluster.
+        refusals: what stops the run before any host is changed.
+        notes: what the operator should know.
+    """
+
+    decisions: Mapping[str, Decision]
+    refusals: tuple[Complaint, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def acting(self, action: Action) -> list[str]:
+        """Name the hosts for which an action was decided."""
+        return [host for host, decision in self.decisions.items() if decision.action == action]
+
+
+def quorum(voters: int) -> int:
+    """Say how many of the voters must agree.
+
+    Args:
+        voters: how many there are.
+
+    Returns:
+        The smallest majority.
+    """
+    return voters // 2 + 1
+
+
+class Refusal(Exception):  # noqa: N818 - it is no error of the program
+    """Raised inside the rows of the table; `decide` collects all of them."""
+
+    def __init__(self, row: str, found: str, wanted: str, what_next: str) -> None:
+        super().__init__(found)
+        self.row, self.found, self.wanted, self.next = row, found, wanted, what_next

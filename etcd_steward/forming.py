@@ -1,0 +1,190 @@
+"""Rows a to f of the table: no quorum answers, so a cluster is made, started, or left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from etcd_steward.decisions import Decision, Plan, quorum
+from etcd_steward.errors import Complaint
+from etcd_steward.observed import HostState
+from etcd_steward.record import Record
+from etcd_steward.topology import Cluster, Member
+
+__all__ = ["form", "without_quorum"]
+
+
+def without_quorum(member: Member, state: HostState) -> Decision:
+    """Say what one reached host has, while no quorum answers; `form` decides over all of them.
+
+    Args:
+        member: the host's member.
+        state: what the probe told.
+
+    Returns:
+        `start` where it has data, `wait` where it has none.
+    """
+    if state.data.identity is None:
+        return Decision(member.host, "a", "wait", "no data")
+    return Decision(member.host, "c", "start", f"data of cluster {state.data.identity.cluster:016x}")
+
+
+def form(  # noqa: PLR0911 - one return for each row of the table
+    cluster: Cluster,
+    hosts: Mapping[str, HostState],
+    records: Mapping[str, Record],
+    decisions: Mapping[str, Decision],
+    forget: str | None,
+) -> Plan:
+    """Decide over all hosts together, while no quorum answers.
+
+    Args:
+        cluster: the cluster as the settings describe it.
+        hosts: what the probes told.
+        records: our records by where they lie.
+        decisions: what each host has.
+        forget: the id of a lost cluster whose traces no longer count.
+
+    Returns:
+        The plan; a cluster is only made where every host answered, none has data, and nothing tells of an earlier one.
+    """
+    with_data = [host for host, decision in decisions.items() if decision.action == "start"]
+    unknown = [host for host in decisions if not hosts[host].reached]
+    needed = quorum(len(cluster.members))
+    ids = {identity.cluster for host in with_data if (identity := hosts[host].data.identity)}
+    record = next(iter(records.values()), None)
+    if record is not None and record.open:
+        return _resume(cluster, hosts, record, unknown)
+    if with_data and (
+        len(ids) > 1 or (record is not None and {f"{number:016x}" for number in ids} != {record.id})
+    ):
+        told = "; ".join(f"{host}: {hosts[host].data.identity.cluster:016x}" for host in with_data)  # type: ignore[union-attr]
+        wanted = f"data of cluster {record.id}" if record else "data of one cluster"
+        return _refuse(
+            cluster.name,
+            decisions,
+            "p",
+            f"data of other clusters ({told})",
+            wanted,
+            "find out where it comes from; nothing is done until then",
+        )
+    if len(with_data) >= needed:
+        return Plan(
+            decisions,
+            notes=(
+                f"no quorum answers; {len(with_data)} of {len(cluster.members)} hosts have data, all are started",
+            ),
+        )
+    lacking = ", ".join(unknown)
+    if with_data and unknown:
+        return _refuse(
+            lacking,
+            decisions,
+            "d",
+            f"no answer, while only {len(with_data)} of {len(cluster.members)} hosts have data",
+            f"data on {needed}",
+            "bring these hosts back first",
+        )
+    if with_data:
+        return _refuse(
+            cluster.name,
+            decisions,
+            "e",
+            f"data on {', '.join(with_data)} only, and empty folders elsewhere",
+            f"data on {needed} hosts",
+            f"mount the missing disks; if they are lost, restore from a snapshot, or from the survivor {with_data[0]}",
+        )
+    if unknown:
+        return _refuse(
+            lacking,
+            decisions,
+            "d",
+            "no answer",
+            "an answer, as an unknown host is never taken for an empty one",
+            "bring these hosts back first",
+        )
+    evidence = _evidence(cluster, hosts, records, forget)
+    if evidence:
+        return Plan(
+            {host: Decision(host, "f", "refuse", "evidence of a cluster") for host in decisions},
+            tuple(evidence),
+        )
+    return Plan(
+        {host: Decision(host, "a", "bootstrap", "no cluster, no data, no trace of one") for host in decisions}
+    )
+
+
+def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, unknown: list[str]) -> Plan:
+    complaints = []
+    decisions = {}
+    for member in cluster.members:
+        identity = hosts[member.host].data.identity
+        wanted = record.members.get(member.name)
+        if wanted is None or {one.name for one in cluster.members} != set(record.members):
+            complaints.append(
+                Complaint(
+                    member.host,
+                    f"members {', '.join(record.members)} in the interrupted bootstrap",
+                    "the inventory's members",
+                    f"run with the inventory of then, or forget it with --data etcd_forget_cluster={record.id}",
+                ),
+            )
+        elif identity is not None and f"{identity.member:016x}" != wanted:
+            complaints.append(
+                Complaint(
+                    member.host,
+                    f"data of member {identity.member:016x}",
+                    f"none, or that of {wanted}",
+                    "move it aside by hand",
+                ),
+            )
+        decisions[member.host] = Decision(member.host, "b", "bootstrap", "the bootstrap was interrupted")
+    complaints += [
+        Complaint(
+            host, "no answer", "an answer, to finish the interrupted bootstrap", "bring this host back first"
+        )
+        for host in unknown
+    ]
+    return Plan(decisions, tuple(complaints))
+
+
+def _evidence(
+    cluster: Cluster,
+    hosts: Mapping[str, HostState],
+    records: Mapping[str, Record],
+    forget: str | None,
+) -> list[Complaint]:
+    complaints = []
+    for place, record in records.items():
+        told = f"a record of cluster {record.id}, but no data anywhere"
+        was = (hosts[place].record or {}).get("data_dir") if place in hosts else None
+        here = cluster.member(place).settings.etcd_data_dir if place in hosts else None
+        if was and was != here:
+            told = f"a record of cluster {record.id} with its data in {was}, but none in {here}"
+        complaints.append(
+            Complaint(
+                place,
+                told,
+                "its data (is a mount missing, or a path changed?)",
+                f"mount the disks or set the path back; else restore a snapshot; "
+                f"to make a new, empty cluster: --data etcd_forget_cluster={record.id}",
+            ),
+        )
+    if forget is None:
+        complaints += [
+            Complaint(
+                host,
+                "a configuration of a cluster that had formed, but no data",
+                "its data (is a mount missing?)",
+                "mount the disk; else restore a snapshot, or move the configuration file aside",
+            )
+            for host, state in hosts.items()
+            if state.formed and host not in records
+        ]
+    return complaints
+
+
+def _refuse(
+    host: str, decisions: Mapping[str, Decision], row: str, found: str, wanted: str, what_next: str
+) -> Plan:
+    refused = {name: Decision(name, row, "refuse", found) for name in decisions}
+    return Plan(refused, (Complaint(host, found, wanted, what_next),))
