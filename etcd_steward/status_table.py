@@ -6,13 +6,14 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from etcd_steward.facts.health import role
 from etcd_steward.report import Verdict, days_by_kind
 from etcd_steward.work import ROLES
 
@@ -26,7 +27,7 @@ __all__ = ["Row", "as_json", "rows", "show"]
 # A file or a pipe has no width of its own: a row is then never folded.
 _ENDLESS = 400
 _KIB = 1024
-# Below this many columns of text the member ids are left to the JSON.
+# Below this width ids and raft indexes are left to the JSON.
 _NARROW = 110
 _COLUMNS = (
     "member",
@@ -123,7 +124,7 @@ def _row(member: Member, state: HostState, now: datetime) -> Row:
         why=why,
         id=f"{identity:016x}" if identity else None,
         version=status.get("version"),
-        role=_role(status),
+        role=role(status),
         db_size=_number(status.get("dbSize")) or state.data.size or None,
         db_in_use=_number(status.get("dbSizeInUse")),
         raft_index=_number(status.get("raftIndex")),
@@ -149,15 +150,6 @@ def _state(state: HostState) -> tuple[str, str]:
     if not state.service.running:
         return "stopped", f"{state.data.missing} is missing" if state.data.missing else ""
     return "unhealthy", state.endpoint.error or "no answer"
-
-
-def _role(status: dict[str, Any]) -> str | None:
-    if not status:
-        return None
-    if status.get("isLearner"):
-        return "learner"
-    own, leader = status.get("header", {}).get("member_id"), status.get("leader")
-    return "leader" if own and own == leader else "follower"
 
 
 def _number(value: object) -> int | None:
@@ -232,8 +224,8 @@ def _table(sight: Sight, now: datetime, width: int) -> Table:
     members = rows(sight, now)
     cells = [dict(zip(_COLUMNS, _cells(row), strict=True)) for row in members]
     shown = [column for column in _COLUMNS if any(line[column] for line in cells)]
-    if width < _NARROW and "id" in shown:
-        shown.remove("id")
+    if width < _NARROW:
+        shown = [column for column in shown if column not in {"id", "raft"}]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in shown:
         foldable = column == "state"
@@ -263,7 +255,7 @@ def _cells(row: Row) -> list[str]:
         "" if row.raft_index is None else str(row.raft_index),
         "" if row.certificate_days is None else f"{row.certificate_days} d",
         "" if row.ca_days is None else f"{row.ca_days} d",
-        f"{row.service or ''}{enabled}",
+        f"{(row.service or '').partition(' (')[0]}{enabled}",
         ", ".join(row.alarms),
         _clock(row.clock_skew),
         str(len(row.aside)) if row.aside else "",
@@ -273,7 +265,8 @@ def _cells(row: Row) -> list[str]:
 def _clock(skew: float | None) -> str:
     if skew is None:
         return ""
-    return f"{skew:+.1f} s" if skew else "ok"
+    # Hosts tell whole seconds.
+    return f"{skew:+.0f} s" if abs(skew) >= 1 else "ok"
 
 
 def _bytes(size: float) -> str:
