@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by scripts/demo, scripts/test and scripts/check: what has to be there before they can work.
 # Callers use `set -euo pipefail`; every function prints one line before anything that takes long.
 
@@ -71,7 +72,7 @@ ensure_venv() { # ensure_venv [EXTRAS]: .venv with this package, editable; EXTRA
         "$python" -m venv --clear "$REPO/.venv"
     fi
     say "installing etcd-steward[$extras] into .venv"
-    quietly "$STATE/pip.log" "$PYTHON" -m pip install -q --disable-pip-version-check -e "$REPO[$extras]" ||
+    quietly "$STATE/pip.log" "$PYTHON" -m pip install -q --disable-pip-version-check -e "${REPO}[$extras]" ||
         { tail -5 "$STATE/pip.log" >&2; fail "pip install failed; next: read $STATE/pip.log"; }
     printf '%s' "$wanted" >"$stamp"
 }
@@ -83,7 +84,7 @@ ensure_docker() { # ensure_docker [OWNER]: a Docker that answers; started here, 
     ensure_inotify
     docker info >/dev/null 2>&1 && return 0
     is_root || fail "Docker does not answer (docker info); next: start it, and put $(id -un) in the group docker"
-    command -v dockerd >/dev/null && command -v docker >/dev/null || apt_install docker.io iptables
+    if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then apt_install docker.io iptables; fi
     if ! docker info >/dev/null 2>&1; then
         if [ -d /run/systemd/system ]; then
             say "systemctl start docker"

@@ -28,7 +28,6 @@ done
   grep -q '^initial-cluster-state: existing' "$config" && say "formed"; }
 [ -f /run/etcd-steward/started-with ] && while IFS= read -r line; do say "started $line"; done </run/etcd-steward/started-with
 [ -f "$record" ] && say "record $(cat "$record")"
-pid=
 case $init in
   systemd)
     systemctl show "$service.service" -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NRestarts \
