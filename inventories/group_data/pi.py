@@ -28,4 +28,3 @@ etcd_config = {
 
 # A Pi has no clock of its own: it boots with the time of its last shutdown, or in 1970.
 etcd_time_sync = True
-etcd_timezone = "Asia/Shanghai"
