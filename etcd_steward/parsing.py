@@ -173,7 +173,8 @@ def _endpoint(lines: list[str]) -> Endpoint:
     members = next((_json(line[8:]) for line in lines if line.startswith("members ")), None)
     return Endpoint(
         healthy=health == "health yes",
-        error="" if health == "health yes" else health.removeprefix("health no ").strip(),
+        # etcdctl repeats the address that it was given.
+        error="" if health == "health yes" else health[9:].rpartition(" is unhealthy: ")[2].strip(),
         status=status,
         members=members,
         denied=next((line[7:] for line in lines if line.startswith("denied ")), ""),

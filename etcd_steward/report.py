@@ -133,13 +133,14 @@ def examine(sight: Sight, plan: Plan, now: datetime) -> Verdict:
             ended, ending = _certificates(member, state, now)
             problems += ended
             notes += ending + _service(member, state)
-            behind = _behind(sight, member)
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
-            notes += [str(complaint) for complaint in (behind, skewed) if complaint]
+            notes += [str(skewed)] if skewed else []
             notes += [f"{member.host}: lies aside, unused by etcd: {path}" for path in state.aside]
     told = unjudged | {host for host, state in sight.hosts.items() if not state.reached}
     problems += [refusal for refusal in plan.refusals if not told.issuperset(refusal.host.split(", "))]
-    return Verdict(tuple(dict.fromkeys(problems)), (*plan.notes, *notes, *_advice(sight)))
+    return Verdict(
+        tuple(dict.fromkeys(problems)), (*plan.notes, *notes, *_all_behind(sight), *_advice(sight))
+    )
 
 
 def _whole(sight: Sight) -> list[Complaint]:
@@ -230,6 +231,16 @@ def _behind(sight: Sight, member: Member) -> Complaint | None:
         f"{wanted} as etcd_version says",
         f"pyinfra -y INVENTORY deploys/upgrade.py --data etcd_version={wanted}",
     )
+
+
+def _all_behind(sight: Sight) -> list[str]:
+    """Tell once what holds for several members."""
+    behind: dict[str, list[str]] = {}
+    for member in sight.cluster.members:
+        complaint = _behind(sight, member)
+        if complaint:
+            behind.setdefault(_sentence(complaint), []).append(member.host)
+    return [f"{', '.join(hosts)}: {told}" for told, hosts in behind.items()]
 
 
 def days_by_kind(member: Member, state: HostState, now: datetime) -> dict[str, int | None]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etcd_steward.facts.health import role
+from etcd_steward.plan import quorum
 from etcd_steward.report import Verdict, days_by_kind
 from etcd_steward.work import ROLES
 
@@ -212,11 +213,14 @@ def show(sight: Sight, verdict: Verdict, now: datetime, *, output: str, stream: 
         console.print(Text(str(problem), "red"), soft_wrap=True)
     for note in verdict.notes:
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
-    voters = f"{len(sight.seen.voters)} of {len(sight.cluster.members)} voters" if sight.seen else "no quorum"
-    word = "not healthy" if verdict.problems else "healthy"
-    console.print(
-        Text(f"{sight.cluster.name}: {word}, {voters}", "bold red" if verdict.problems else "bold green"),
-        soft_wrap=True,
+    console.print(_summary(sight, verdict), soft_wrap=True)
+
+
+def _summary(sight: Sight, verdict: Verdict) -> Text:
+    word, style = ("not healthy", "bold red") if verdict.problems else ("healthy", "bold green")
+    count, well = len(sight.cluster.members), sum(state.endpoint.healthy for state in sight.hosts.values())
+    return Text(
+        f"{sight.cluster.name}: {word}, {well} of {count} members healthy, quorum {quorum(count)}", style
     )
 
 
