@@ -15,7 +15,7 @@ from etcd_steward import releases, versions
 from etcd_steward.credentials import Credentials
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
-from etcd_steward.job import Job, make_job, reasons_against
+from etcd_steward.job import Job, Scope, make_job, reasons_against
 from etcd_steward.plan import decide
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
@@ -31,9 +31,13 @@ class Converge:
 
     Args:
         cluster_run: what the run knows of the cluster.
+        scope: what the verb may change.
+        label: tells several passes of one run apart.
     """
 
     cluster_run: ClusterRun
+    scope: Scope = field(default_factory=Scope)
+    label: str = ""
     _rebuilt: list[Job] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -54,8 +58,8 @@ class Converge:
         return self.cluster_run.now()
 
     def once(self, what: str, make: Callable[[], Any]) -> Any:
-        """Make something for the whole cluster once."""
-        return self.cluster_run.once(what, make)
+        """Make something for the whole cluster once in this pass."""
+        return self.cluster_run.once(f"{self.label} {what}".strip(), make)
 
     def job(self) -> Job:
         """Return the job, computed once, and anew when the authorities have been made.
@@ -70,7 +74,7 @@ class Converge:
 
     def _make(self) -> Job:
         sight, plan = self.cluster_run.planned()
-        job = make_job(sight, plan, self.now())
+        job = make_job(sight, plan, self.now(), scope=self.scope)
         complaints = reasons_against(job) + self._mode(job)
         refuse(complaints)
         return job
@@ -110,7 +114,7 @@ class Converge:
         """
         job = self.job()
         sight = replace(job.sight, credentials=credentials)
-        self._rebuilt.append(make_job(sight, job.plan, self.now(), job.record))
+        self._rebuilt.append(make_job(sight, job.plan, self.now(), job.record, self.scope))
 
     def look_again(self) -> str:
         """Probe all hosts again after the prompt.
@@ -122,7 +126,7 @@ class Converge:
         sight = self.cluster_run.look()
         forget = sight.cluster.settings.etcd_forget_cluster
         plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records, forget)
-        after = make_job(sight, plan, self.now(), before.record if before.gate else None)
+        after = make_job(sight, plan, self.now(), before.record if before.gate else None, self.scope)
         if after.essence() == before.essence():
             self._rebuilt.append(after)
             return ""
@@ -133,6 +137,25 @@ class Converge:
             or before.plan.decisions[host] != after.plan.decisions[host]
         ]
         return f"found {', '.join(changed) or 'the order of turns'} changed since the plan was shown, wanted the same plan"
+
+    def look_after(self, before: str) -> None:
+        """Look again when an earlier pass of this run has changed the members.
+
+        Args:
+            before: what that pass was, for the message.
+
+        Raises:
+            DeployError: the cluster is not as that pass should have left it.
+        """
+        sight = self.cluster_run.look()
+        plan = decide(
+            sight.cluster, sight.hosts, sight.seen, sight.records, sight.cluster.settings.etcd_forget_cluster
+        )
+        after = make_job(sight, plan, self.now(), scope=self.scope)
+        complaints = reasons_against(after)
+        if complaints:
+            raise DeployError(f"after {before}: " + "; ".join(map(str, complaints)))
+        self._rebuilt.append(after)
 
     def unsettled(self, host: str) -> list[WantedFile]:
         """List the files that are written last on a host: those that no running process reads.
@@ -208,7 +231,7 @@ class Converge:
         refused = {complaint.host: str(complaint) for complaint in plan.refusals}
         if not self.job().plan.acting("start"):
             return refused
-        after = make_job(sight, plan, self.now())
+        after = make_job(sight, plan, self.now(), scope=self.scope)
         return refused | {
             host: f"found more to do once the cluster answered ({', '.join(after.works[host].reasons())}), wanted nothing; next: run again"
             for host in after.order

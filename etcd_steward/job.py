@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from etcd_steward import versions
+from etcd_steward import configuration, versions
 from etcd_steward.authority import PkiError
 from etcd_steward.desired import Desired, desired
 from etcd_steward.errors import Complaint
@@ -17,11 +17,26 @@ from etcd_steward.record import Record
 from etcd_steward.run import Sight
 from etcd_steward.topology import Member
 from etcd_steward.versions import Version
-from etcd_steward.work import Work, work
+from etcd_steward.work import ROLES, Work, work
 
-__all__ = ["Job", "make_job", "reasons_against"]
+__all__ = ["Job", "Scope", "make_job", "reasons_against"]
 
 _NOT_YET_MADE = ("made when this is executed\n", "made when this is executed\n")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a verb may change.
+
+    Args:
+        target: the release that running members are brought to; otherwise they keep theirs.
+        certificates_only: nothing but certificates is made anew, and nobody is restarted.
+        renew_all: every certificate is made anew, whatever it looks like.
+    """
+
+    target: Version | None = None
+    certificates_only: bool = False
+    renew_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class Job:
         settled: the same once the record is closed.
         works: what is left to do on each host.
         order: the hosts whose members need a turn, in the order in which they get it.
+        problems: settings that do not fit the release that a member runs.
     """
 
     sight: Sight
@@ -47,6 +63,7 @@ class Job:
     settled: Mapping[str, Desired]
     works: Mapping[str, Work]
     order: tuple[str, ...]
+    problems: tuple[Complaint, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -73,7 +90,9 @@ class Job:
         )
 
 
-def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = None) -> Job:
+def make_job(
+    sight: Sight, plan: Plan, now: datetime, record: Record | None = None, scope: Scope | None = None
+) -> Job:
     """Work out what a run will do.
 
     Args:
@@ -81,15 +100,18 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
         plan: what was decided.
         now: the controller's time.
         record: the record that was opened earlier in this run, for a cluster that is being made.
+        scope: what the verb may change; otherwise everything but the release.
 
     Returns:
         The job.
     """
+    scope = scope or Scope()
     record = record or _record(sight, plan)
     texts = sight.credentials.texts or _NOT_YET_MADE
     wanted: dict[str, Desired] = {}
     settled: dict[str, Desired] = {}
     works: dict[str, Work] = {}
+    problems: list[Complaint] = []
     target = versions.parse(sight.cluster.settings.etcd_version)
     for member in sight.cluster.members:
         state = sight.hosts[member.host]
@@ -97,10 +119,17 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
         if not state.reached or state.init == "none" or record is None:
             works[member.host] = Work()
             continue
-        version = target if decision.action == "bootstrap" else _version(sight, member, target)
+        version = (
+            target if decision.action == "bootstrap" else scope.target or _version(sight, member, target)
+        )
+        unfit = configuration.check(member.settings.etcd_config, version)
+        if unfit:
+            problems += [_unfit(member, version, text) for text in unfit]
+            works[member.host] = Work()
+            continue
         wanted[member.host] = desired(sight.cluster, member, state, record, version, texts)
         settled[member.host] = desired(sight.cluster, member, state, record.closed(), version, texts)
-        works[member.host] = work(
+        left = work(
             member,
             state,
             decision.action,
@@ -109,6 +138,7 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
             ready=_ready(sight, member),
             now=now,
         )
+        works[member.host] = _within(scope, left)
     return Job(
         sight=sight,
         plan=plan,
@@ -118,6 +148,24 @@ def make_job(sight: Sight, plan: Plan, now: datetime, record: Record | None = No
         settled=settled,
         works=works,
         order=_order(sight, works),
+        problems=tuple(problems),
+    )
+
+
+def _within(scope: Scope, left: Work) -> Work:
+    if not scope.certificates_only:
+        return left
+    asked = dict.fromkeys(ROLES, ("renewal was asked for",)) if scope.renew_all else {}
+    certificates = asked | dict(left.certificates)
+    return Work(certificates=certificates, turn=bool(certificates))
+
+
+def _unfit(member: Member, version: Version, text: str) -> Complaint:
+    return Complaint(
+        member.host,
+        f"etcd_config: {text}",
+        f"keys that etcd {version} knows, which this member runs",
+        "correct etcd_config, or upgrade first",
     )
 
 
@@ -195,7 +243,7 @@ def reasons_against(job: Job) -> list[Complaint]:
         The complaints of the plan, of every host, of the certificates and of the quorum.
     """
     sight, settings = job.sight, job.sight.cluster.settings
-    complaints = list(job.plan.refusals)
+    complaints = [*job.plan.refusals, *job.problems]
     for member in sight.cluster.members:
         state = sight.hosts[member.host]
         if not state.reached:

@@ -48,10 +48,10 @@ class Rollout:
         self._lock = BoundedSemaphore(1)
         self._failures = failures
         self._stuck: set[str] = set()
-        self.done: list[str] = []
+        self._done: dict[str, list[str]] = {}
 
     @contextmanager
-    def turn(self, host: str) -> Iterator[str]:
+    def turn(self, host: str, passing: str = "") -> Iterator[str]:
         """Wait for the turn of a host.
 
         A generator that yields commands holds it open: pyinfra drops the generator when a command fails, so the turn
@@ -59,6 +59,7 @@ class Rollout:
 
         Args:
             host: whose turn.
+            passing: which pass over the members it belongs to, where a run has several.
 
         Yields:
             Why it may not be taken; empty where it may.
@@ -71,4 +72,15 @@ class Rollout:
             self._stuck.add(host)
             yield ""
             self._stuck.discard(host)
-            self.done.append(host)
+            self._done.setdefault(passing, []).append(host)
+
+    def done(self, passing: str = "") -> list[str]:
+        """List the hosts that have had their turn.
+
+        Args:
+            passing: in which pass.
+
+        Returns:
+            Their names, in the order of their turns.
+        """
+        return list(self._done.get(passing, ()))

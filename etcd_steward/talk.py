@@ -254,6 +254,8 @@ _BEYOND_TLS = (
     "ALPN",
     "connection closed",
     "closed network connection",
+    "transport is closing",
+    "write client preface",
     "server preface",
     "EOF",
 )

@@ -108,7 +108,7 @@ def turn(run: Converge) -> Commands:
         yield StringCommand("# turn of", member.name, "for", ", ".join(left.reasons()))
         return
     state = job.sight.hosts[host.name]
-    with run.rollout.turn(host.name) as refusal:
+    with run.rollout.turn(host.name, run.label) as refusal:
         if refusal:
             yield failing(refusal)
             return
@@ -178,7 +178,7 @@ def _others_are_well(state: State, host: Host, run: Converge, member: Member, st
     identity = run.job().sight.hosts[member.host].data.identity
     leads = identity is not None and {status.leader for status in healthy.values()} == {identity.member}
     if leads:
-        changed = [run.job().sight.cluster.member(name).name for name in run.rollout.done]
+        changed = [run.job().sight.cluster.member(name).name for name in run.rollout.done(run.label)]
         heir = next((name for name in [*changed, *healthy] if name in healthy), None)
         if heir is not None and hand_over(run.cluster_run, observer, member, healthy[heir].member):
             host.log(f"leadership moved to {heir}")

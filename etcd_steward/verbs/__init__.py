@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from etcd_steward.verbs.etcd import etcd
+from etcd_steward.verbs.renew import renew
 from etcd_steward.verbs.status import status
+from etcd_steward.verbs.upgrade import upgrade
 
-__all__ = ["etcd", "status"]
+__all__ = ["etcd", "renew", "status", "upgrade"]
