@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from etcd_steward.identity import parse_wal_head
 from etcd_steward.observed import Data, Endpoint, File, HostState, Process, Service
 
 __all__ = ["parse_probe"]
+
+# What a host says is printed later: it shall not steer the terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_probe(host: str, lines: list[str], *, sent: float = 0.0, received: float = 0.0) -> HostState:
@@ -27,7 +31,7 @@ def parse_probe(host: str, lines: list[str], *, sent: float = 0.0, received: flo
         return HostState(host, problem="the probe's answer was cut short")
     told: dict[str, list[str]] = {}
     for line in lines:
-        word, _, rest = line.partition(" ")
+        word, _, rest = _CONTROL.sub("", line).partition(" ")
         told.setdefault(word, []).append(rest)
     try:
         return _host_state(host, told, sent, received)

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,13 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from etcd_steward import versions
 from etcd_steward.authority import Authorities, Store
+from etcd_steward.credentials import Credentials
 from etcd_steward.desired import desired
-from etcd_steward.observed import HostState
+from etcd_steward.observed import HostState, see_cluster
+from etcd_steward.parsing import parse_probe
 from etcd_steward.pki import issue
 from etcd_steward.record import Record, write_controller_record
+from etcd_steward.run import Sight
 from etcd_steward.settings import read_settings
 from etcd_steward.topology import Cluster, Member, build_cluster
 from etcd_steward.work import ROLES, key_owner, leaf_spec, tools
@@ -85,6 +88,9 @@ class World:
         names: member names; hosts are called `@fake/<name>`.
         formed: whether the cluster has been made: the controller has authorities and a closed record.
         init: openrc or systemd.
+        net: the first three numbers of the members' addresses.
+        cluster: the cluster's name.
+        now: when the authorities and certificates were made.
         data: further settings of all hosts.
     """
 
@@ -97,8 +103,10 @@ class World:
         init: str = "openrc",
         net: str = "198.18.99",
         cluster: str = "etcd",
+        now: datetime | None = None,
         **data: Any,
     ) -> None:
+        self.now = now or datetime.now(UTC)
         self.init = init
         self.pki = folder / "pki"
         shared = {
@@ -132,12 +140,11 @@ class World:
         for host in self.hosts:
             self.show(host, "converged" if formed else "empty")
 
-    def form(self, now: datetime | None = None) -> None:
+    def form(self) -> None:
         """Make the authorities and the controller's record."""
         store = Store(self.pki / self.cluster.name)
-        moment = now or datetime.now(UTC)
         self.authorities = store.create(
-            leaf_spec(self.cluster.members[0], "health").subject, self.cluster.settings.etcd_ca_days, moment
+            leaf_spec(self.cluster.members[0], "health").subject, self.cluster.settings.etcd_ca_days, self.now
         )
         write_controller_record(self.pki / self.cluster.name, self.record)
 
@@ -174,6 +181,23 @@ class World:
             if condition == "half":
                 lines = [line for line in lines if not line.startswith("data db")]
         return lines
+
+    def sight(self, unreached: tuple[str, ...] = ()) -> Sight:
+        """Read what the hosts answer, without pyinfra.
+
+        Args:
+            unreached: hosts that give no answer.
+        """
+        moment = time.time()
+        states = {
+            name: HostState(name, problem="no route to host")
+            if name in unreached
+            else replace(parse_probe(name, host.lines), sent=moment - 1, received=moment)
+            for name, host in self.hosts.items()
+        }
+        seen, _ = see_cluster(dict(states))
+        records = {name: record for name, state in states.items() if (record := Record.read(state.record))}
+        return Sight(self.cluster, states, seen, records, Credentials.look(self.cluster, states))
 
     def member_id(self, member: Member) -> int:
         """Return a member's id."""
@@ -239,9 +263,7 @@ class World:
             settings.certificate_path("peer_ca", member.name): texts[1],
         }
         for role in ROLES:
-            pair = issue(
-                self.authorities.for_role(role), leaf_spec(member, role), now=now or datetime.now(UTC)
-            )
+            pair = issue(self.authorities.for_role(role), leaf_spec(member, role), now=now or self.now)
             owner, mode = key_owner(member, role)
             path = settings.certificate_path(role, member.name)
             key_path = settings.certificate_path(f"{role}_key", member.name)
