@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from etcd_steward import versions
+from etcd_steward.errors import shown
 from etcd_steward.versions import Version
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ FLAGS = {
 }
 
 SMALLEST_QUOTA = 1024**2  # anything less is a number of mega- or gigabytes by mistake
+
+LARGEST = 2**63 - 1  # of Go's numbers and durations
 
 NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
@@ -121,7 +124,7 @@ def _when(entry: Mapping[str, Any], version: Version) -> str:
 def _wrong_type(key: str, value: object, kind: str) -> str | None:
     texts = isinstance(value, list) and all(isinstance(item, str) and item.isprintable() for item in value)
     text = isinstance(value, str) and value.isprintable()
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
     right, wanted = {
         "string": (text or whole, "one line of text"),
         "bool": (isinstance(value, bool), "true or false"),
@@ -134,7 +137,7 @@ def _wrong_type(key: str, value: object, kind: str) -> str | None:
     }[kind]
     if key == "quota-backend-bytes" and whole and 0 < int(str(value)) < SMALLEST_QUOTA:
         right, wanted = False, "in bytes"
-    return None if right else f"{key} is {value!r}, which should be {wanted}"
+    return None if right else f"{key} is {shown(value)}, which should be {wanted}"
 
 
 def written(key: str, value: object) -> object:
@@ -163,10 +166,11 @@ def _nanoseconds(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value if value >= 0 else None
+        return value if 0 <= value <= LARGEST else None
     if not isinstance(value, str) or not re.fullmatch(f"(?:{DURATION.pattern})+", value):
         return None
-    return round(sum(float(number) * NANOSECONDS[unit] for number, unit in DURATION.findall(value)))
+    total = sum(float(number) * NANOSECONDS[unit] for number, unit in DURATION.findall(value))
+    return round(total) if total < LARGEST else None
 
 
 def gates(value: object) -> dict[str, bool] | None:

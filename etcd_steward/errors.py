@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Complaint", "complaints_text"]
+__all__ = ["Complaint", "complaints_text", "shown"]
 
 
 @dataclass(frozen=True, order=True)
@@ -38,3 +38,20 @@ def complaints_text(complaints: list[Complaint]) -> str:
     """
     lines = [str(complaint) for complaint in dict.fromkeys(complaints)]
     return "\n".join(["refused, no host was changed:", *(f"    {line}" for line in lines)])
+
+
+def shown(value: object) -> str:
+    """Write a value that somebody set into one short line.
+
+    Args:
+        value: anything.
+
+    Returns:
+        Its representation, cut off behind 80 characters.
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = f"a huge {type(value).__name__}"
+    line = text if text.isprintable() else ascii(text)
+    return line if len(line) <= 80 else f"{line[:77]}..."  # noqa: PLR2004

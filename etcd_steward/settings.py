@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from etcd_steward import versions
-from etcd_steward.addresses import is_address_or_name, is_ip
-from etcd_steward.errors import Complaint
+from etcd_steward.errors import Complaint, shown
+from etcd_steward.values import (
+    Account,
+    Address,
+    ClusterId,
+    DataPath,
+    Days,
+    Digests,
+    FileName,
+    HostPath,
+    Ip,
+    Line,
+    Mirror,
+    Port,
+    Release,
+    TimeZone,
+    Word,
+)
 
 __all__ = ["CERTIFICATE_FILES", "HOST_KEYS", "Settings", "read_settings"]
 
@@ -45,66 +59,6 @@ HOST_KEYS = frozenset(
 )
 
 
-def _host_path(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._@+/-]*", value) or ".." in PurePosixPath(value).parts:
-        raise ValueError("an absolute path of letters, digits and . _ @ + -, without ..")
-    path = str(PurePosixPath(value))
-    if path == "/":
-        raise ValueError("a folder below /")
-    return path
-
-
-def _file_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._{}-]+", value) or value in {".", ".."}:
-        raise ValueError("a file name without folders")
-    return value
-
-
-def _word(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", value):
-        raise ValueError("a name of letters, digits, dots, dashes and underscores, at most 64 long")
-    return value
-
-
-def _account(value: str) -> str:
-    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", value):
-        raise ValueError("a system account name such as etcd")
-    return value
-
-
-def _address(value: str) -> str:
-    if not is_address_or_name(value):
-        raise ValueError("an IP address without brackets or port, or a DNS name")
-    return value
-
-
-def _ip(value: str) -> str:
-    if not is_ip(value):
-        raise ValueError("an IP address of the host itself, as sockets are bound to addresses, not names")
-    return value
-
-
-def _version(value: Any) -> str:
-    return str(versions.parse(value))
-
-
-def _line(value: str) -> str:
-    if not value or not value.isprintable():
-        raise ValueError("one line of printable text")
-    return value
-
-
-HostPath = Annotated[str, AfterValidator(_host_path)]
-FileName = Annotated[str, AfterValidator(_file_name)]
-Word = Annotated[str, AfterValidator(_word)]
-Account = Annotated[str, AfterValidator(_account)]
-Address = Annotated[str, AfterValidator(_address)]
-Ip = Annotated[str, AfterValidator(_ip)]
-Line = Annotated[str, AfterValidator(_line)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Days = Annotated[int, Field(ge=1, le=36500)]
-
-
 def _key(default: Any, help_text: str, *examples: Any, **rules: Any) -> Any:
     return Field(
         default=default, description=help_text, examples=list(examples), validate_default=False, **rules
@@ -120,7 +74,7 @@ class Settings(BaseModel):
         "etcd", "Name of the cluster; names its certificate folder and its record.", "pi"
     )
     etcd_inventory_group: Word = _key("etcd", "Inventory group whose hosts are the members.", "etcd_pi")
-    etcd_version: Annotated[str, BeforeValidator(_version)] = _key(
+    etcd_version: Release = _key(
         str(versions.DEFAULT),
         "Release to install; a running cluster only changes it by upgrade.",
         "3.5.30",
@@ -206,8 +160,8 @@ class Settings(BaseModel):
         None, "Number of that group, where it is made.", 1001
     )
 
-    etcd_data_dir: HostPath = _key("/var/lib/etcd", "Data folder; may be a mount point.", "/srv/etcd")
-    etcd_wal_dir: HostPath | None = _key(
+    etcd_data_dir: DataPath = _key("/var/lib/etcd", "Data folder; may be a mount point.", "/srv/etcd")
+    etcd_wal_dir: DataPath | None = _key(
         None, "Folder of the write-ahead log on a disk of its own.", "/ssd/etcd-wal"
     )
     etcd_config_dir: HostPath = _key("/etc/etcd", "Folder for the configuration.", "/opt/etcd-3.4/conf")
@@ -222,17 +176,17 @@ class Settings(BaseModel):
     etcd_config: dict[str, Any] = _key(
         {},
         "Every other key of etcd's configuration file, by its own name.",
-        {"heartbeat-interval": 250},
+        {"heartbeat-interval": 250, "election-timeout": 2500},
     )
     etcd_profile: bool = _key(True, "Set etcdctl's environment for login shells in /etc/profile.d.", False)
 
-    etcd_mirror: Line | None = _key(
+    etcd_mirror: Mirror | None = _key(
         None, "Where releases come from, in GitHub's layout.", "https://mirror.example.org/etcd"
     )
     etcd_archive_dir: Line | None = _key(
         None, "Folder on the controller with release archives, instead of a mirror.", "archives"
     )
-    etcd_sha256: dict[str, str] | str | None = _key(
+    etcd_sha256: Digests | None = _key(
         None, "SHA-256 of the archive, or one for each architecture.", {"amd64": "…"}
     )
     etcd_digests: Literal["pinned", "mirror"] = _key(
@@ -248,7 +202,7 @@ class Settings(BaseModel):
     etcd_allow_outage: bool = _key(
         False, "Accept a pause where a restart must lose quorum (1 or 2 voters).", True
     )
-    etcd_forget_cluster: Annotated[str, Field(pattern=r"^[0-9a-f]{1,16}$")] | None = _key(
+    etcd_forget_cluster: ClusterId | None = _key(
         None,
         "Id of a lost cluster that may be forgotten, so that a new one is made.",
         "cdf818194e3a8c32",
@@ -264,7 +218,7 @@ class Settings(BaseModel):
     etcd_time_servers: list[Address] = _key(
         [], "Time servers for chrony; otherwise the distribution's.", ["ntp1.aliyun.com"]
     )
-    etcd_timezone: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$")] | None = _key(
+    etcd_timezone: TimeZone | None = _key(
         None,
         "Time zone of the hosts.",
         "Asia/Shanghai",
@@ -272,6 +226,15 @@ class Settings(BaseModel):
     etcd_time_step: bool = _key(True, "Let the first correction of a wrong clock be a step.", False)
     etcd_max_skew: Annotated[float, Field(gt=0, le=60)] = _key(
         2.0, "Seconds by which a host's clock may differ.", 1.0
+    )
+
+    etcd_renew_all: bool = _key(
+        False, "renew: make every certificate anew, not only those near their end.", True
+    )
+    etcd_rollback: bool = _key(
+        False,
+        "upgrade: bring the members that run a newer release back, while others still run the old one.",
+        True,
     )
 
     etcd_output: Literal["table", "json"] = _key("table", "How status prints.", "json")
@@ -310,7 +273,9 @@ def read_settings(host: str, data: Mapping[str, Any]) -> tuple[Settings | None, 
         settings = Settings.model_validate(mine)
     except ValidationError as error:
         return None, [_complaint(host, problem) for problem in error.errors(include_url=False)]
-    return settings, _judge(host, settings)
+    from etcd_steward.combinations import judge  # noqa: PLC0415 - which reads settings itself
+
+    return settings, judge(host, settings)
 
 
 def _complaint(host: str, problem: Any) -> Complaint:
@@ -319,78 +284,19 @@ def _complaint(host: str, problem: Any) -> Complaint:
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Settings.model_fields, n=1)
         hint = f"write {near[0]}" if near else "see docs/settings.md for the keys that there are"
-        return Complaint(host, f"an unknown setting {key}", "a setting that exists", hint)
+        return Complaint(
+            host,
+            f"an unknown setting {key if key.isprintable() else shown(key)}",
+            "a setting that exists",
+            hint,
+        )
     field = Settings.model_fields[key]
     reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
+    reason = reason.rpartition("wanted ")[2].removeprefix("Input should be ").partition(", unable")[0]
     example = f"such as {field.examples[0]!r}" if field.examples else ""
-    found = repr(problem["input"])
-    shown = found if len(found) <= 80 else f"{found[:77]}..."  # noqa: PLR2004
     return Complaint(
         host,
-        f"{'.'.join(where)} = {shown}",
+        f"{'.'.join(where)} = {shown(problem['input'])}",
         reason[:1].lower() + reason[1:],
         f"set {key} to a value {example}".rstrip(),
     )
-
-
-def _judge(host: str, settings: Settings) -> list[Complaint]:
-    from etcd_steward import configuration  # noqa: PLC0415 - needs the key table only here
-
-    version = versions.parse(settings.etcd_version)
-    complaints = [
-        Complaint(
-            host,
-            f"etcd_version {version}",
-            advice.text,
-            f"choose {versions.DEFAULT}, or set etcd_force_version = True ({advice.source})",
-        )
-        for advice in versions.judge_target(version)
-        if advice.refuse and (advice.always or not settings.etcd_force_version)
-    ]
-    complaints += [
-        Complaint(host, f"etcd_config: {text}", f"keys that etcd {version} knows", "correct etcd_config")
-        for text in configuration.check(settings.etcd_config, version)
-    ]
-    for certificate, key in (("etcd_ca_cert", "etcd_ca_key"), ("etcd_peer_ca_cert", "etcd_peer_ca_key")):
-        if getattr(settings, key) and not getattr(settings, certificate):
-            complaints.append(
-                Complaint(
-                    host,
-                    f"{key} without {certificate}",
-                    "both",
-                    f"set {certificate} to the certificate's file",
-                ),
-            )
-    if settings.etcd_client_port == settings.etcd_peer_port:
-        complaints.append(
-            Complaint(
-                host,
-                f"port {settings.etcd_client_port} twice",
-                "two ports",
-                "change etcd_client_port or etcd_peer_port",
-            ),
-        )
-    wal = settings.etcd_wal_dir
-    if wal is not None and (
-        wal == settings.etcd_data_dir or f"{wal}/".startswith(f"{settings.etcd_data_dir}/member/")
-    ):
-        complaints.append(
-            Complaint(
-                host,
-                f"etcd_wal_dir {wal}",
-                "a folder outside the data folder's own",
-                "choose another etcd_wal_dir",
-            ),
-        )
-    files = [settings.certificate_path(kind, "member") for kind in CERTIFICATE_FILES]
-    doubles = sorted({path for path in files if files.count(path) > 1})
-    if doubles:
-        complaints.append(
-            Complaint(
-                host,
-                f"{doubles[0]} named twice in etcd_cert_files",
-                "a file for each",
-                "correct etcd_cert_files",
-            ),
-        )
-    return complaints

@@ -1,0 +1,118 @@
+"""Settings that are right one by one, but not together."""
+
+from __future__ import annotations
+
+from etcd_steward import configuration, versions
+from etcd_steward.errors import Complaint
+from etcd_steward.settings import CERTIFICATE_FILES, Settings
+from etcd_steward.versions import Advice, Version
+
+__all__ = ["judge"]
+
+
+def judge(host: str, settings: Settings) -> list[Complaint]:
+    """Judge what only several settings together, or etcd's own table of keys, can tell.
+
+    Args:
+        host: the host's inventory name.
+        settings: its settings, each right in itself.
+
+    Returns:
+        The complaints.
+    """
+    version = versions.parse(settings.etcd_version)
+    complaints = [
+        _against(host, version, advice)
+        for advice in versions.judge_target(version)
+        if advice.refuse and (advice.always or not settings.etcd_force_version)
+    ]
+    complaints += [
+        Complaint(
+            host, f"etcd_config: {text}", f"keys and values that etcd {version} takes", "correct etcd_config"
+        )
+        for text in configuration.check(settings.etcd_config, version)
+    ]
+    for certificate, key in (("etcd_ca_cert", "etcd_ca_key"), ("etcd_peer_ca_cert", "etcd_peer_ca_key")):
+        if getattr(settings, key) and not getattr(settings, certificate):
+            complaints.append(
+                Complaint(
+                    host,
+                    f"{key} without {certificate}",
+                    "both",
+                    f"set {certificate} to the certificate's file",
+                ),
+            )
+    brought = [key for key in ("etcd_ca_cert", "etcd_peer_ca_cert") if getattr(settings, key)]
+    if len(brought) == 1:
+        complaints.append(
+            Complaint(
+                host,
+                f"{brought[0]} alone",
+                "your own authority for clients and for members, or for neither",
+                "set both etcd_ca_cert and etcd_peer_ca_cert, to two authorities",
+            ),
+        )
+    if settings.etcd_renew_days >= settings.etcd_certificate_days:
+        complaints.append(
+            Complaint(
+                host,
+                f"etcd_renew_days {settings.etcd_renew_days} and etcd_certificate_days {settings.etcd_certificate_days}",
+                "certificates that are valid for longer than the days before their end in which they are made anew",
+                "lower etcd_renew_days, or raise etcd_certificate_days",
+            ),
+        )
+    if settings.etcd_client_port == settings.etcd_peer_port:
+        complaints.append(
+            Complaint(
+                host,
+                f"port {settings.etcd_client_port} twice",
+                "two ports",
+                "change etcd_client_port or etcd_peer_port",
+            ),
+        )
+    wal = settings.etcd_wal_dir
+    if wal is not None and (
+        wal == settings.etcd_data_dir or f"{wal}/".startswith(f"{settings.etcd_data_dir}/member/")
+    ):
+        complaints.append(
+            Complaint(
+                host,
+                f"etcd_wal_dir {wal}",
+                "a folder outside the data folder's own",
+                "choose another etcd_wal_dir",
+            ),
+        )
+    others = ("etcd_cert_dir", "etcd_config_dir", "etcd_prefix", "etcd_bin_dir")
+    for data, other in ((data, other) for data in ("etcd_data_dir", "etcd_wal_dir") for other in others):
+        if getattr(settings, data) == getattr(settings, other):
+            complaints.append(
+                Complaint(
+                    host,
+                    f"{data} and {other} both {getattr(settings, data)}",
+                    "a folder for data alone, as only etcd may enter it",
+                    f"change {data} or {other}",
+                ),
+            )
+    files = [settings.certificate_path(kind, "member") for kind in CERTIFICATE_FILES]
+    doubles = sorted({path for path in files if files.count(path) > 1})
+    if doubles:
+        complaints.append(
+            Complaint(
+                host,
+                f"{doubles[0]} named twice in etcd_cert_files",
+                "a file for each",
+                "correct etcd_cert_files",
+            ),
+        )
+    return complaints
+
+
+def _against(host: str, version: Version, advice: Advice) -> Complaint:
+    reason, _, better = advice.text.partition("; wanted ")
+    insist = "" if advice.always else ", or insist with etcd_force_version = True"
+    return Complaint(
+        host,
+        f"etcd_version {version} ({reason}; {advice.source})",
+        better or f"a release such as {versions.DEFAULT}",
+        f"set etcd_version to {versions.DEFAULT}{insist}",
+    )

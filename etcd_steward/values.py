@@ -1,0 +1,138 @@
+"""What a setting's value may be, beyond its plain type."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from etcd_steward import versions
+from etcd_steward.addresses import is_address_or_name, is_ip
+
+__all__ = [
+    "Account",
+    "Address",
+    "ClusterId",
+    "DataPath",
+    "Days",
+    "Digests",
+    "FileName",
+    "HostPath",
+    "Ip",
+    "Line",
+    "Mirror",
+    "Port",
+    "Release",
+    "TimeZone",
+    "Word",
+]
+
+_SYSTEM_FOLDER = re.compile(
+    r"/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp"
+    r"|usr(/(bin|lib|sbin|local(/bin)?))?|var(/(lib|log|run|tmp))?)",
+)
+_LOST_AT_BOOT = re.compile(r"/(dev|proc|run|sys|tmp|var/run)/")
+
+
+def _host_path(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._@+/-]*", value) or ".." in PurePosixPath(value).parts:
+        raise ValueError("an absolute path of letters, digits and . _ @ + -, without ..")
+    path = f"/{str(PurePosixPath(value)).lstrip('/')}"  # POSIX keeps two slashes at the beginning
+    if path == "/":
+        raise ValueError("a folder below /")
+    return path
+
+
+def _data_path(value: str) -> str:
+    path = _host_path(value)
+    # It becomes the etcd account's own, and readable by nobody else.
+    if _SYSTEM_FOLDER.fullmatch(path) or _LOST_AT_BOOT.match(path):
+        raise ValueError("a folder of etcd's own, on a disk that outlives a reboot")
+    return path
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._{}-]+", value) or value in {".", ".."}:
+        raise ValueError("a file name without folders")
+    return value
+
+
+def _word(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", value):
+        raise ValueError("a name of letters, digits, dots, dashes and underscores, at most 64 long")
+    return value
+
+
+def _account(value: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", value):
+        raise ValueError("a system account name such as etcd")
+    return value
+
+
+def _address(value: str) -> str:
+    if not is_address_or_name(value):
+        raise ValueError("an IP address without brackets or port, or a DNS name")
+    return value
+
+
+def _ip(value: str) -> str:
+    if not is_ip(value) or "%" in value:
+        raise ValueError("an IP address of the host itself, as sockets are bound to addresses, not names")
+    return value
+
+
+def _version(value: Any) -> str:
+    return str(versions.parse(value))
+
+
+def _mirror(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("an http or https address; for a folder there is etcd_archive_dir")
+    return _line(value)
+
+
+def _digests(value: Any) -> Any:
+    digests = value if isinstance(value, dict) else {"amd64": value}
+    known = {"amd64", "arm64"}.issuperset(digests)
+    if not known or not all(
+        isinstance(one, str) and re.fullmatch(r"[0-9a-fA-F]{64}", one) for one in digests.values()
+    ):
+        raise ValueError("64 hexadecimal digits, or such a text for amd64 and for arm64")
+    return value
+
+
+def _cluster_id(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{1,16}", value):
+        raise ValueError("up to 16 hexadecimal digits, as the refusal shows them")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", value):
+        raise ValueError("a name of /usr/share/zoneinfo")
+    return value
+
+
+def _line(value: str) -> str:
+    if not value or not value.isprintable():
+        raise ValueError("one line of printable text")
+    return value
+
+
+HostPath = Annotated[str, AfterValidator(_host_path)]
+FileName = Annotated[str, AfterValidator(_file_name)]
+Word = Annotated[str, AfterValidator(_word)]
+Account = Annotated[str, AfterValidator(_account)]
+Address = Annotated[str, AfterValidator(_address)]
+Ip = Annotated[str, AfterValidator(_ip)]
+Line = Annotated[str, AfterValidator(_line)]
+DataPath = Annotated[str, AfterValidator(_data_path)]
+Mirror = Annotated[str, AfterValidator(_mirror)]
+Digests = Annotated[dict[str, str] | str, BeforeValidator(_digests)]
+ClusterId = Annotated[str, AfterValidator(_cluster_id)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=1, le=36500)]
+Release = Annotated[str, BeforeValidator(_version)]
