@@ -13,7 +13,7 @@ fail() {
     exit 1
 }
 
-quietly() { # quietly LOG COMMAND...: its output goes to LOG; a sign of life every 8 s
+quietly() { # quietly LOG COMMAND...: its output goes to LOG; a sign of life every 6 s
     local log="$1" pid ticks=0
     shift
     "$@" >"$log" 2>&1 </dev/null &
@@ -21,7 +21,7 @@ quietly() { # quietly LOG COMMAND...: its output goes to LOG; a sign of life eve
     while kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
         ticks=$((ticks + 1))
-        [ $((ticks % 40)) -ne 0 ] || say "still at it: $((ticks / 5)) s"
+        [ $((ticks % 30)) -ne 0 ] || say "still at it: $((ticks / 5)) s"
     done
     wait "$pid"
 }
@@ -58,12 +58,12 @@ find_python() { # prints the first python >= 3.11 on the PATH
     fail "no Python 3.11 or newer on the PATH; next: install one (apt-get install python3) and run again"
 }
 
-ensure_venv() { # ensure_venv [EXTRAS]: .venv with this package, editable; EXTRAS default to "test"
-    local extras="${1:-test}" stamp="$REPO/.venv/.stamp" python wanted
+ensure_venv() { # ensure_venv [EXTRA]: .venv with this package, editable, and with what tests need unless EXTRA is empty
+    local extra="${1-test}" stamp="$REPO/.venv/.stamp" python declared
     python="$(find_python)"
-    wanted="$extras $(cat "$REPO/setup.cfg" "$REPO/pyproject.toml" | sha256sum)"
-    if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$PYTHON" -c '' 2>/dev/null; then
-        return 0
+    declared="$(cat "$REPO/setup.cfg" "$REPO/pyproject.toml" | sha256sum)"
+    if [ -x "$PYTHON" ] && "$PYTHON" -c '' 2>/dev/null; then
+        case "$(cat "$stamp" 2>/dev/null)" in "test $declared" | "$extra $declared") return 0 ;; esac
     fi
     mkdir -p "$STATE"
     if ! [ -x "$PYTHON" ] || ! "$PYTHON" -m pip --version >/dev/null 2>&1; then
@@ -71,10 +71,10 @@ ensure_venv() { # ensure_venv [EXTRAS]: .venv with this package, editable; EXTRA
         say "making .venv with $("$python" --version)"
         "$python" -m venv --clear "$REPO/.venv"
     fi
-    say "installing etcd-steward[$extras] into .venv"
-    quietly "$STATE/pip.log" "$PYTHON" -m pip install -q --disable-pip-version-check -e "${REPO}[$extras]" ||
+    say "installing etcd-steward${extra:+[$extra]} into .venv"
+    quietly "$STATE/pip.log" "$PYTHON" -m pip install -q --disable-pip-version-check -e "$REPO${extra:+[$extra]}" ||
         { tail -5 "$STATE/pip.log" >&2; fail "pip install failed; next: read $STATE/pip.log"; }
-    printf '%s' "$wanted" >"$stamp"
+    printf '%s' "$extra $declared" >"$stamp"
 }
 
 started_at() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null; }
