@@ -77,13 +77,14 @@ class Store:
                 )
         return told_apart(client, peer, f"{self.folder}")
 
-    def create(self, subject: Subject, days: int, now: datetime) -> Authorities:
+    def create(self, subject: Subject, days: int, now: datetime, name: str | None = None) -> Authorities:
         """Make both authorities and write them; the keys are encrypted when the passphrase is set.
 
         Args:
             subject: Their subject fields besides the common name.
             days: Their validity.
             now: The current time, with time zone.
+            name: What they are called after; otherwise the folder.
 
         Returns:
             The new authorities, safely on disk.
@@ -99,7 +100,7 @@ class Store:
                         f"{self.folder}: found {', '.join(present)}, wanted no authority yet; "
                         "next: use it, or move the folder aside if no host carries it"
                     )
-                name = self.folder.name
+                name = name or self.folder.name
                 client, peer = (
                     create_authority(f"etcd {kind} CA of {name}"[:64], subject=subject, days=days, now=now)
                     for kind in ("client", "peer")

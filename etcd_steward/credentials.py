@@ -33,12 +33,14 @@ class Credentials:
         here: this controller's authorities, or None.
         carried: PEM of the two authorities that the hosts carry, or None where no host carries both.
         problem: why nothing can be signed here.
+        issuers: the only authorities that count as issuers; otherwise all that the hosts carry.
     """
 
     cluster: Cluster
     here: Authorities | None
     carried: tuple[str, str] | None
     problem: str = ""
+    issuers: Authorities | None = None
 
     @classmethod
     def look(cls, cluster: Cluster, hosts: Mapping[str, HostState]) -> Credentials:
@@ -85,6 +87,8 @@ class Credentials:
 
     def trusted(self) -> dict[Role, list[Authority]]:
         """List, for each role, the authorities that may have signed its certificate."""
+        if self.issuers is not None:
+            return {role: [self.issuers.for_role(role)] for role in ROLES}
         client, peer = (bundle(pem) for pem in self.texts) if self.texts else ([], [])
         return {"server": client, "peer": peer, "client": client, "health": client}
 

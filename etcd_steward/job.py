@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from etcd_steward import configuration, versions
@@ -14,6 +14,7 @@ from etcd_steward.observed import HostState
 from etcd_steward.plan import Plan, quorum
 from etcd_steward.preflight import check_host, skew_complaint
 from etcd_steward.record import Record
+from etcd_steward.rotation import Phase, rotated
 from etcd_steward.run import Sight
 from etcd_steward.topology import Member
 from etcd_steward.versions import Version
@@ -32,11 +33,13 @@ class Scope:
         target: the release that running members are brought to; otherwise they keep theirs.
         certificates_only: nothing but certificates is made anew, and nobody is restarted.
         renew_all: every certificate is made anew, whatever it looks like.
+        phase: the phase of a rotation of the authorities.
     """
 
     target: Version | None = None
     certificates_only: bool = False
     renew_all: bool = False
+    phase: Phase | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def make_job(
         The job.
     """
     scope = scope or Scope()
+    if scope.phase is not None:
+        sight = replace(sight, credentials=rotated(sight.credentials, scope.phase))
     record = record or _record(sight, plan)
     texts = sight.credentials.texts or _NOT_YET_MADE
     wanted: dict[str, Desired] = {}
@@ -183,9 +188,9 @@ def _ready(sight: Sight, member: Member) -> Mapping[str, tuple[str, str]] | None
 
 def _record(sight: Sight, plan: Plan) -> Record | None:
     forget = sight.cluster.settings.etcd_forget_cluster
-    known = next((record for record in sight.records.values() if record.id != forget), None)
-    if known is not None:
-        return known
+    known = [record for record in sight.records.values() if record.id != forget]
+    if known:
+        return min(known, key=lambda record: record.open)  # they are closed one after the other
     if plan.acting("bootstrap"):
         return Record.new(sight.cluster)
     ids = {state.data.identity.cluster for state in sight.hosts.values() if state.data.identity}
