@@ -53,6 +53,7 @@ HOST_KEYS = frozenset(
         "etcd_extra_names",
         "etcd_data_dir",
         "etcd_wal_dir",
+        "etcd_snapshot_dir",
         "etcd_uid",
         "etcd_gid",
     },
@@ -228,9 +229,40 @@ class Settings(BaseModel):
         2.0, "Seconds by which a host's clock may differ.", 1.0
     )
 
+    etcd_snapshots: bool = _key(True, "Take snapshots on every member by a schedule.", False)
+    etcd_snapshot_dir: DataPath = _key(
+        "/var/lib/etcd-snapshots", "Folder on the hosts for snapshots.", "/srv/etcd-snapshots"
+    )
+    etcd_snapshot_hours: Annotated[int, Field(ge=1, le=720)] = _key(
+        6, "Hours between the scheduled snapshots of a member.", 24
+    )
+    etcd_snapshot_keep: Annotated[int, Field(ge=3, le=10000)] = _key(
+        12, "Snapshots that are kept in a folder at most.", 28
+    )
+    etcd_snapshot_days: Days = _key(
+        30, "Days after which snapshots go, all but the newest three by revision.", 7
+    )
+    etcd_snapshot_command: Line | None = _key(
+        None,
+        "Shell command on the host after each snapshot; $ETCD_SNAPSHOT and $ETCD_SNAPSHOT_MANIFEST are its files.",
+        'rclone copy "$ETCD_SNAPSHOT" remote:etcd',
+    )
+    etcd_backup_dir: Line = _key(
+        "backups", "Folder on the controller that deploys/backup.py copies snapshots to.", "/srv/backups/etcd"
+    )
+    etcd_snapshot: Line = _key(
+        "newest",
+        "drill, restore: the snapshot, by its file name, or by a path on the controller.",
+        "backups/pi/pi-n1-20260721T031900Z-r4711.db",
+    )
+
     etcd_renew_all: bool = _key(
         False, "renew: make every certificate anew, not only those near their end.", True
     )
+    etcd_clients_ready: bool = _key(
+        False, "rotate_ca: all clients trust both authorities, so that certificates may be reissued.", True
+    )
+    etcd_ca_lost: bool = _key(False, "rotate_ca: the key of the present authority is lost for ever.", True)
     etcd_rollback: bool = _key(
         False,
         "upgrade: bring the members that run a newer release back, while others still run the old one.",
