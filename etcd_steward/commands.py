@@ -75,7 +75,7 @@ def apply_command(
     service = settings.etcd_service
     before, after = [], []
     if stop:
-        before.append(init.stop.format(name=service))
+        before.append(_apart(init.stop.format(name=service)))
     if left.folders:
         before.append(script("folders.sh", folders=[word for folder in left.folders for word in folder]) + "")
     if left.link:
@@ -87,9 +87,14 @@ def apply_command(
     if state.service.reload_due or any(
         content.path == init.definition.format(name=service) for content in made
     ):
-        after.append(init.load)
+        after.append(_apart(init.load))
     if left.enable:
-        after.append(init.enable.format(name=service))
+        after.append(_apart(init.enable.format(name=service)))
     if start:
-        after.append(init.start.format(name=service))
+        after.append(_apart(init.start.format(name=service)))
     return writing(made, "\n".join(before), "\n".join(after))
+
+
+def _apart(command: str) -> str:
+    # What a service manager starts lives on: it must not inherit the lock of `guard.sh`.
+    return f"{{ {command}; }} 9>&-"

@@ -136,7 +136,7 @@ class Converge:
             if before.works[host] != after.works[host]
             or before.plan.decisions[host] != after.plan.decisions[host]
         ]
-        return f"found {', '.join(changed) or 'the order of turns'} changed since the plan was shown, wanted the same plan"
+        return f"found {', '.join(changed) or 'the order of turns'} changed since the plan was made, wanted the same plan; next: run again"
 
     def look_after(self, before: str) -> None:
         """Look again when an earlier pass of this run has changed the members.

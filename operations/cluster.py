@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
+from etcd_steward.claiming import claim
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.membership import show_error
 from etcd_steward.platforms import INITS
@@ -28,25 +29,35 @@ _GOOD_FSYNC_MS = 10
 
 
 @operation()
-def confirmed(run: Converge) -> Commands:
+def confirmed(run: Converge, verb: str = "etcd") -> Commands:
     """
-    Look again after a prompt, and refuse to go on where the plan would be another one.
+    Lock the cluster where something is to be changed, look again, and refuse to go on where the plan would be another.
 
     + run: the run of this cluster
+    + verb: what is about to be done, for others who find the lock
     """
     host = context.host
-    if not host.state.is_executing or not host.state.check_for_changes:
-        host.noop("what was planned is what is executed")
+    if not host.state.is_executing:
+        host.noop("what is planned is looked at again before it is executed")
         return
 
-    def look_again() -> str:
+    def lock_and_look() -> str:
+        job = run.job()
+        if job.changes:
+            reached = [name for name, state in job.sight.hosts.items() if state.reached]
+            breaking = job.sight.cluster.settings.etcd_break_lock
+            problem = claim(run.cluster_run, verb, reached, breaking=breaking)
+            if problem:
+                return problem
+        if not job.changes and not host.state.check_for_changes:
+            return ""
         return run.look_again()
 
-    difference = run.once("look again", look_again)
-    if difference:
-        yield failing(f"{difference}; next: run again")
+    problem = run.once("look again", lock_and_look)
+    if problem:
+        yield failing(problem)
         return
-    host.noop("the plan still holds")
+    host.noop("the plan holds")
 
 
 @operation()

@@ -109,7 +109,7 @@ def writing(files: list[Content], before: str = "", after: str = "") -> StringCo
     Returns:
         A command; it stops at the first error.
     """
-    parts = [text("put.sh"), before, put_calls(files), after]
+    parts = [text("guard.sh"), text("put.sh"), before, put_calls(files), after]
     return StringCommand("\n".join(part for part in parts if part), _stdin=framed(files))
 
 

@@ -76,6 +76,7 @@ def staged(
     yield FileUploadCommand(str(archive.path), f"{staging}/{name}")
     yield StringCommand(
         script(
+            "guard.sh",
             "unpack.sh",
             staging=staging,
             archive=name,

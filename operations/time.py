@@ -71,6 +71,7 @@ def synchronised(
         yield from _write(packages, config)
     yield StringCommand(
         script(
+            "guard.sh",
             "time.sh",
             init=known.init,
             daemon=packages.chrony_service,

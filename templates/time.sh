@@ -9,9 +9,10 @@ if [ -n "$zone" ]; then
   ln -sfn "/usr/share/zoneinfo/$zone" /etc/localtime
   if [ -f /etc/timezone ]; then echo "$zone" >/etc/timezone; fi
 fi
+# The daemon must not inherit the guard's lock.
 case $init in
-  systemd) systemctl enable --quiet "$daemon"; systemctl restart "$daemon" ;;
-  openrc) rc-update --quiet add "$daemon" default; rc-service --quiet "$daemon" restart ;;
+  systemd) systemctl enable --quiet "$daemon"; systemctl restart "$daemon" 9>&- ;;
+  openrc) rc-update --quiet add "$daemon" default; rc-service --quiet "$daemon" restart 9>&- ;;
 esac
 # Where the clock belongs to somebody else (containers), there is nothing to step, and skew is judged afterwards.
 if [ "$step" = yes ]; then chronyc -a makestep >/dev/null 2>&1 || echo "chrony did not step the clock"; fi

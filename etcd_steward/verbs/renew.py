@@ -26,7 +26,7 @@ def renew() -> None:
     run: Converge = found.once("renew", lambda: Converge(found, scope, "renew"))
     job = run.job()
 
-    cluster.confirmed(name="Look again", run=run)
+    cluster.confirmed(name="Look again", run=run, verb="renew")
     if settings.etcd_time_sync:
         time.synchronised(
             name="Synchronise the clock",

@@ -34,7 +34,7 @@ def rotate_ca() -> None:
     names = {member.host: member.name for member in sight.cluster.members}
     last: Converge = found.once("unchanged", lambda: Converge(found, Scope(), "unchanged"))
 
-    cluster.confirmed(name="Look again", run=passes[0] if passes else last)
+    cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="rotate_ca")
     if passes:
         rotation.made(name="Make the next authorities", run=found)
     for run, phase in zip(passes, phases, strict=True):

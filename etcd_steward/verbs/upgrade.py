@@ -32,7 +32,7 @@ def upgrade() -> None:
     state = sight.hosts[host.name]
     settings = sight.cluster.member(host.name).settings
 
-    cluster.confirmed(name="Look again", run=passes[0] if passes else last)
+    cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="upgrade")
     for run, step in zip(passes, path.steps, strict=True):
         release.staged(
             name=f"Stage {step.to}",

@@ -1,0 +1,82 @@
+"""Takes the lock of a cluster for a run, and gives it back however the run ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+from pyinfra import logger
+from pyinfra.api import Host, State
+from pyinfra.api.state import BaseStateCallback
+
+from etcd_steward.locking import FILE, Lock, Owner, conflict
+from etcd_steward.shell import Script, script
+from etcd_steward.talk import ask
+
+if TYPE_CHECKING:
+    from etcd_steward.run import ClusterRun
+
+__all__ = ["claim"]
+
+
+class _GiveBack(BaseStateCallback):
+    """Gives the lock back when pyinfra disconnects, which it also does after an error or Ctrl-C."""
+
+    def __init__(self, run: ClusterRun, lock: Lock) -> None:
+        self._run, self._lock = run, lock
+
+    def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]
+        """Give the lock back on one host."""
+        del state
+        if host.name in self._lock.hosts:
+            _release(self._run, host.name, self._lock.owner)
+
+
+def claim(run: ClusterRun, verb: str, hosts: list[str], *, breaking: bool) -> str:
+    """Take the lock on all given hosts, or on none.
+
+    Args:
+        run: the run.
+        verb: what is about to be done.
+        hosts: the members within reach.
+        breaking: take it also from an owner that may be alive.
+
+    Returns:
+        Why it was not taken; empty where it was.
+    """
+    owner = Owner.me(verb)
+    jobs = {host: gevent.spawn(_take, run, host, owner, breaking=breaking) for host in hosts}
+    gevent.joinall(list(jobs.values()))
+    answers: dict[str, tuple[bool, Owner | None]] = {host: job.get() for host, job in jobs.items()}
+    taken = tuple(host for host, (mine, _) in answers.items() if mine)
+    held = {host: other for host, (mine, other) in answers.items() if not mine}
+    if held:
+        for host in taken:
+            _release(run, host, owner)
+        return conflict(held)
+    run.state.add_callback_handler(_GiveBack(run, Lock(owner, taken)))
+    return ""
+
+
+def _take(run: ClusterRun, host: str, owner: Owner, *, breaking: bool) -> tuple[bool, Owner | None]:
+    replace = ""
+    for _ in range(2):
+        lines = ask(run, host, _question(owner, replace=replace))
+        if "taken" in lines:
+            return True, None
+        other = Owner.read(
+            next((line.removeprefix("held ") for line in lines if line.startswith("held ")), "")
+        )
+        if other is None or not (other.dead or breaking):
+            return False, other
+        logger.warning(f"    {host}: took over from a run that has ended: {other}")
+        replace = other.token
+    return False, other
+
+
+def _release(run: ClusterRun, host: str, owner: Owner) -> None:
+    ask(run, host, _question(owner, release="yes"))
+
+
+def _question(owner: Owner, *, replace: str = "", release: str = "") -> Script:
+    return script("lock.sh", file=FILE, token=owner.token, line=owner.line, replace=replace, release=release)

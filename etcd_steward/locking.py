@@ -1,0 +1,118 @@
+"""The right to change a cluster: on all members within reach or on none, and only while there is something to change."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import shlex
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+__all__ = ["FILE", "Lock", "Owner", "conflict"]
+
+FILE = "/run/etcd-steward.lock"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock.
+
+    Args:
+        token: names this lock and no other.
+        controller: the boot of the machine that runs pyinfra.
+        pid: its process.
+        started: when that process was started, as the kernel counts.
+        verb: what it does.
+        since: when it took the lock, by the controller's clock.
+        who: user and machine, for people.
+    """
+
+    token: str
+    controller: str
+    pid: int
+    started: str
+    verb: str
+    since: str
+    who: str
+
+    @classmethod
+    def me(cls, verb: str) -> Owner:
+        """Describe this process.
+
+        Args:
+            verb: what it is about to do.
+        """
+        return cls(
+            token=secrets.token_hex(8),
+            controller=_boot(),
+            pid=os.getpid(),
+            started=_started(os.getpid()),
+            verb=verb,
+            since=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            who=f"{getpass.getuser()}@{socket.gethostname()}",
+        )
+
+    @property
+    def line(self) -> str:
+        """What is written behind the token."""
+        return shlex.join([self.controller, str(self.pid), self.started, self.verb, self.since, self.who])
+
+    @classmethod
+    def read(cls, text: str) -> Owner | None:
+        """Read the content of a lock.
+
+        Args:
+            text: the file's line.
+        """
+        try:
+            token, controller, pid, started, verb, since, who = shlex.split(text)
+            return cls(token, controller, int(pid), started, verb, since, who)
+        except ValueError:
+            return None
+
+    @property
+    def dead(self) -> bool:
+        """Whether it was a process of this machine that is gone."""
+        return bool(self.controller) and self.controller == _boot() and _started(self.pid) != self.started
+
+    def __str__(self) -> str:
+        return f"{self.who} (process {self.pid}) runs {self.verb} since {self.since}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that this run holds on some hosts."""
+
+    owner: Owner
+    hosts: tuple[str, ...]
+
+
+def conflict(held: Mapping[str, Owner | None]) -> str:
+    """Say who holds the lock.
+
+    Args:
+        held: the owner for each host that is held, None where it cannot be read.
+    """
+    told = "; ".join(f"{host}: {owner or 'somebody'}" for host, owner in sorted(held.items()))
+    return (
+        f"found a run of somebody else ({told}), wanted none; next: wait until it has ended; "
+        "if it is surely dead, run again with --data etcd_break_lock=true"
+    )
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "gone"
