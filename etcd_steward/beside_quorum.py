@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from etcd_steward.decisions import Decision, Refusal
+from etcd_steward.decisions import Decision, Refusal, clone_of
 from etcd_steward.observed import ClusterState, HostState, ListedMember
-from etcd_steward.record import Record
+from etcd_steward.record import Record, still_open
 from etcd_steward.topology import Cluster, Member
 
 __all__ = ["with_quorum"]
@@ -56,12 +56,7 @@ def with_quorum(
     if listed.peer_urls != (member.peer_url,):
         owner = next((one for one in cluster.members if (one.peer_url,) == listed.peer_urls), None)
         if owner is not None:
-            raise Refusal(
-                "m",
-                f"the data of {owner.name}",
-                "data of its own",
-                f"this host is a clone of {owner.host}: stop its etcd and reinstall it, or take it out of the inventory",
-            )
+            raise Refusal("m", *clone_of(owner))
         raise Refusal(
             "k",
             f"peer URLs {', '.join(listed.peer_urls)}",
@@ -95,7 +90,7 @@ def _empty_beside_quorum(member: Member, seen: ClusterState, records: Mapping[st
             "a member",
             "take it out of the inventory: growing a running cluster is not built yet",
         )
-    if _never_started(listed) and any(record.open for record in records.values()):
+    if _never_started(listed) and still_open(records):
         return Decision(
             member.host, "b", "bootstrap", "the bootstrap was interrupted before this member started"
         )

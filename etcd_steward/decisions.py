@@ -7,12 +7,22 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from etcd_steward.errors import Complaint
+from etcd_steward.topology import Member
 
-__all__ = ["Action", "Decision", "Plan", "Refusal", "quorum"]
+__all__ = ["NO_ROOT", "Action", "Decision", "Plan", "Refusal", "clone_of", "quorum"]
 
 Action = Literal[
     "bootstrap", "start", "converge", "wait", "join", "finish", "replace", "move", "leave", "refuse"
 ]
+# Actions that change the list of members.
+JOINING: tuple[Action, ...] = ("finish", "replace", "move", "join")
+
+
+NO_ROOT = (
+    "a login without root's rights",
+    "root",
+    "set _sudo = True (or _doas = True) in the inventory",
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,22 @@ def quorum(voters: int) -> int:
         The smallest majority.
     """
     return voters // 2 + 1
+
+
+def clone_of(owner: Member) -> tuple[str, str, str]:
+    """Say that a host has another member's data, as a refusal's found, wanted and next.
+
+    Args:
+        owner: whose data it is.
+
+    Returns:
+        The three parts.
+    """
+    return (
+        f"the data of {owner.name}",
+        "data of its own",
+        f"this host is a clone of {owner.host}: stop its etcd and reinstall it, or take it out of the inventory",
+    )
 
 
 class Refusal(Exception):  # noqa: N818 - it is no error of the program

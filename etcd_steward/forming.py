@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from etcd_steward.decisions import Decision, Plan, quorum
+from etcd_steward.decisions import Decision, Plan, Refusal, clone_of, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
-from etcd_steward.record import Record
-from etcd_steward.topology import Cluster, Member
+from etcd_steward.record import Record, still_open
+from etcd_steward.topology import Cluster, Member, member_id
 
 __all__ = ["form", "without_quorum"]
 
 
-def without_quorum(member: Member, state: HostState) -> Decision:
+def without_quorum(
+    cluster: Cluster, member: Member, state: HostState, records: Mapping[str, Record]
+) -> Decision:
     """Say what one reached host has, while no quorum answers; `form` decides over all of them.
 
     Args:
+        cluster: the cluster as the settings describe it.
         member: the host's member.
         state: what the probe told.
+        records: our records by where they lie.
 
     Returns:
         `start` where it has data, `wait` where it has none.
+
+    Raises:
+        Refusal: its data is another member's.
     """
     if state.data.identity is None:
         return Decision(member.host, "a", "wait", "no data")
+    number = f"{state.data.identity.member:016x}"
+    owners = {name for record in records.values() for name, its in record.members.items() if its == number}
+    for other in cluster.members:
+        if other.name in owners - {member.name}:
+            raise Refusal("m", *clone_of(other))
     return Decision(member.host, "c", "start", f"data of cluster {state.data.identity.cluster:016x}")
 
 
@@ -52,7 +64,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
     needed = quorum(len(cluster.members))
     ids = {identity.cluster for host in with_data if (identity := hosts[host].data.identity)}
     record = next(iter(records.values()), None)
-    if record is not None and record.open:
+    if record is not None and still_open(records):
         return _resume(cluster, hosts, record, unknown)
     if with_data and (
         len(ids) > 1 or (record is not None and {f"{number:016x}" for number in ids} != {record.id})
@@ -128,12 +140,25 @@ def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, un
                     f"run with the inventory of then, or forget it with --data etcd_forget_cluster={record.id}",
                 ),
             )
-        elif identity is not None and f"{identity.member:016x}" != wanted:
+        elif f"{member_id([member.peer_url], record.token):016x}" != wanted:
             complaints.append(
                 Complaint(
                     member.host,
-                    f"data of member {identity.member:016x}",
-                    f"none, or that of {wanted}",
+                    f"the peer URL {member.peer_url}, another than in the interrupted bootstrap",
+                    "the same, as the members' ids are made of it",
+                    f"set etcd_address back; or move aside what that attempt left in the data folders of all hosts, "
+                    f"and forget it with --data etcd_forget_cluster={record.id}",
+                ),
+            )
+        elif identity is not None and (f"{identity.member:016x}", f"{identity.cluster:016x}") != (
+            wanted,
+            record.id,
+        ):
+            complaints.append(
+                Complaint(
+                    member.host,
+                    f"data of member {identity.member:016x} of cluster {identity.cluster:016x}",
+                    f"none, or that of {wanted} of {record.id}",
                     "move it aside by hand",
                 ),
             )
@@ -169,17 +194,16 @@ def _evidence(
                 f"to make a new, empty cluster: --data etcd_forget_cluster={record.id}",
             ),
         )
-    if forget is None:
-        complaints += [
-            Complaint(
-                host,
-                "a configuration of a cluster that had formed, but no data",
-                "its data (is a mount missing?)",
-                "mount the disk; else restore a snapshot, or move the configuration file aside",
-            )
-            for host, state in hosts.items()
-            if state.formed and host not in records
-        ]
+    complaints += [
+        Complaint(
+            host,
+            "a configuration of a cluster that had formed, but no data",
+            "its data (is a mount missing?)",
+            "mount the disk; else restore a snapshot, or move the configuration file aside",
+        )
+        for host, state in hosts.items()
+        if state.formed and host not in records and (state.record or {}).get("id", "") != forget
+    ]
     return complaints
 
 

@@ -44,7 +44,7 @@ class Data:
     Args:
         value: empty, complete, half or unknown.
         identity: the ids in the write-ahead log.
-        missing: which half is missing.
+        missing: which half is missing, or what could not be read.
         size: bytes of the database.
     """
 

@@ -74,7 +74,8 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         free_mb=int(free) // 1024,
         mount=mount,
         folders=_folders(told.get("data", [])),
-        data=_data(told.get("data", [])),
+        # Nobody but root sees into the data folder.
+        data=_data(told.get("data", [])) if told["uid"] == ["0"] else Data(),
         aside=tuple(told.get("aside", ())),
         listening=tuple(int(port, 16) for port in told.get("listening", ())),
         unresolved=tuple(told.get("unresolved", ())),
@@ -158,6 +159,8 @@ def _folders(lines: list[str]) -> dict[str, str]:
 
 def _data(lines: list[str]) -> Data:
     told = dict(line.partition(" ")[::2] for line in lines)
+    if "unreadable" in told:
+        return Data("unknown", missing=told["unreadable"])
     size = int(told.get("db") or 0)
     if "wal" not in told and "db" not in told:
         return Data("empty")

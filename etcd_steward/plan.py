@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from etcd_steward.beside_quorum import with_quorum
-from etcd_steward.decisions import Action, Decision, Plan, Refusal, quorum
+from etcd_steward.decisions import NO_ROOT, Action, Decision, Plan, Refusal, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.forming import form, without_quorum
 from etcd_steward.observed import ClusterState, HostState
-from etcd_steward.record import Record
+from etcd_steward.record import Record, still_open
 from etcd_steward.topology import Cluster, Member
 
 __all__ = ["Action", "Decision", "Plan", "decide", "quorum"]
@@ -44,12 +44,11 @@ def decide(
             if not state.reached:
                 decision = Decision(member.host, "d", "wait", state.problem)
             else:
-                resuming = any(record.open for record in records.values())
-                _check_host(member, state, doubles, resuming=resuming)
+                _check_host(member, state, doubles, resuming=still_open(records))
                 decision = (
                     with_quorum(cluster, member, state, seen, records)
                     if seen
-                    else without_quorum(member, state)
+                    else without_quorum(cluster, member, state, records)
                 )
         except Refusal as refusal:
             decision = Decision(member.host, refusal.row, "refuse", refusal.found)
@@ -99,22 +98,8 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
             "the user etcd-steward with the role root",
             "as root of etcd: etcdctl user add etcd-steward --no-password && etcdctl user grant-role etcd-steward root",
         )
-    data = state.data
-    if data.value == "half":
-        raise Refusal(
-            "o",
-            f"half a data folder in {settings.etcd_data_dir}: {data.missing} is missing",
-            "both halves",
-            "mount or bring back what is missing; else replace the member",
-        )
-    if data.value == "unknown":
-        raise Refusal(
-            "o",
-            "a data folder that could not be read",
-            "one that can",
-            "look at the host's disk, then run again",
-        )
-    if state.processes and data.value == "empty" and not resuming:
+    _check_data(member, state)
+    if state.processes and state.data.value == "empty" and not resuming:
         was = (state.record or {}).get("data_dir")
         hint = f"; its record says {was}" if was and was != settings.etcd_data_dir else ""
         raise Refusal(
@@ -122,6 +107,26 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
             f"etcd runs (process {state.processes[0].pid}), but {settings.etcd_data_dir} holds no data{hint}",
             "the running member's data there",
             "set etcd_data_dir back, or mount the disk again; do not restart this member",
+        )
+
+
+def _check_data(member: Member, state: HostState) -> None:
+    data, folder = state.data, member.settings.etcd_data_dir
+    if data.value == "half":
+        raise Refusal(
+            "o",
+            f"half a data folder in {folder}: {data.missing} is missing",
+            "both halves",
+            "mount or bring back what is missing; else replace the member",
+        )
+    if data.value == "unknown" and state.uid != 0:
+        raise Refusal("o", *NO_ROOT)
+    if data.value == "unknown":
+        raise Refusal(
+            "o",
+            f"a data folder that could not be read ({data.missing or folder})",
+            "one that can",
+            "look at the host's disk, then run again",
         )
 
 

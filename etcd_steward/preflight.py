@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from etcd_steward import versions
+from etcd_steward.decisions import NO_ROOT, Action
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
-from etcd_steward.plan import Action
 from etcd_steward.platforms import package_manager
 from etcd_steward.topology import Member
 
@@ -28,14 +28,7 @@ def check_host(member: Member, state: HostState, action: Action) -> list[Complai
     host, settings = member.host, member.settings
     complaints = []
     if state.uid != 0:
-        complaints.append(
-            Complaint(
-                host,
-                "a login without root's rights",
-                "root",
-                "set _sudo = True (or _doas = True) in the inventory",
-            ),
-        )
+        complaints.append(Complaint(host, *NO_ROOT))
     try:
         arch = versions.release_arch(state.machine)
     except ValueError:

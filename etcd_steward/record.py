@@ -12,7 +12,7 @@ from typing import Any
 
 from etcd_steward.topology import Cluster, Member, cluster_id, member_id
 
-__all__ = ["Record", "read_controller_record", "write_controller_record"]
+__all__ = ["Record", "read_controller_record", "still_open", "write_controller_record"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,18 @@ class Record:
             value["data_dir"] = member.settings.etcd_data_dir
             value["wal_dir"] = member.settings.etcd_wal_dir
         return json.dumps(value, sort_keys=True) + "\n"
+
+
+def still_open(records: Mapping[str, Record]) -> bool:
+    """Tell whether a cluster has not yet passed its gate.
+
+    Args:
+        records: its records by where they lie.
+
+    Returns:
+        True while every record is open; they are closed one after the other, so one that is closed counts.
+    """
+    return bool(records) and all(record.open for record in records.values())
 
 
 def read_controller_record(folder: Path) -> Record | None:

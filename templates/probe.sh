@@ -56,6 +56,12 @@ say "free $(df -Pk "$near" | awk 'NR == 2 { print $4 " " $6 }')"
 [ -e "$data_dir/member/snap/db" ] && say "data db $(stat -c %s "$data_dir/member/snap/db")"
 wal=${wal_dir:-$data_dir/member/wal}
 [ -n "$wal_dir" ] && [ -d "$wal_dir" ] && say "data wal-folder $(stat -c '%a %U:%G' "$wal_dir")"
+# What cannot be looked into is not empty: a broken disk, or a link to one that is not mounted.
+for place in "$data_dir" "$data_dir/member" "$data_dir/member/snap" "$wal"; do
+  if [ -e "$place" ]; then ls "$place" >/dev/null 2>&1 || say "data unreadable $place"
+  elif [ -L "$place" ]; then say "data unreadable $place"
+  else LC_ALL=C ls -d "$place" 2>&1 | grep -q "o such file" || say "data unreadable $place"; fi
+done
 newest=
 for file in "$wal"/*.wal; do [ -f "$file" ] && newest=$file; done
 [ -n "$newest" ] && say "data wal $(head -c 512 "$newest" | od -An -v -tx1 | tr -d ' \n')"
