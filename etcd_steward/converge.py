@@ -219,7 +219,7 @@ class Converge:
                 sight = self.cluster_run.look()
             except DeployError as error:
                 return dict.fromkeys(self.cluster_run.hosts, str(error))
-        problems = judge(sight, limit=self._limited())
+        problems = judge(sight, self._limited(), self.scope.target)
         if sight is not job.sight:
             problems = self._left_over(sight) | problems
         return problems

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etcd_steward.plan import Plan
     from etcd_steward.run import Sight
     from etcd_steward.topology import Member
+    from etcd_steward.versions import Version
 
 __all__ = ["Verdict", "days_by_kind", "examine", "judge", "problems_of"]
 
@@ -27,17 +28,21 @@ _TROUBLE = "see docs/troubleshooting.md"
 _RUN = "run deploys/etcd.py"
 
 
-def judge(sight: Sight, limit: set[str]) -> dict[str, str]:
+def judge(sight: Sight, limit: set[str], target: Version | None = None) -> dict[str, str]:
     """Say for every host whether its member is as promised: healthy, of this cluster, on the wanted version.
 
     Args:
         sight: what was seen.
         limit: the hosts that this run may change; a problem of another host is told on all of them.
+        target: the release that these hosts were brought to; otherwise `etcd_version`.
 
     Returns:
         For each host with a problem, what it is.
     """
-    own = {member.host: problems_of(sight, member) for member in sight.cluster.members}
+    own = {
+        member.host: problems_of(sight, member, target, behind=member.host in limit)
+        for member in sight.cluster.members
+    }
     mute = {host for host in own if host not in limit or not sight.hosts[host].reached}
     return _told({host: told for host, told in own.items() if told}, mute, limit)
 
@@ -51,12 +56,16 @@ def _told(own: Mapping[str, list[str]], mute: set[str], limit: set[str]) -> dict
     return problems
 
 
-def problems_of(sight: Sight, member: Member) -> list[str]:
+def problems_of(
+    sight: Sight, member: Member, target: Version | None = None, *, behind: bool = True
+) -> list[str]:
     """List what is wrong with one member.
 
     Args:
         sight: what was seen.
         member: the member.
+        target: the release that it was brought to; otherwise `etcd_version`.
+        behind: whether another release is wrong; beside a canary it is not.
 
     Returns:
         Sentences that say what was found, what was wanted, and what to do next.
@@ -64,8 +73,8 @@ def problems_of(sight: Sight, member: Member) -> list[str]:
     complaints = _ailments(sight, member)
     if sight.hosts[member.host].reached and sight.seen is not None:
         complaints += _voters(sight)
-    behind = _behind(sight, member)
-    complaints += [behind] if behind else []
+    older = _behind(sight, member, target) if behind else None
+    complaints += [older] if older else []
     return [_sentence(complaint) for complaint in complaints]
 
 
@@ -220,11 +229,13 @@ def _membership(sight: Sight, member: Member) -> list[Complaint]:
     return complaints
 
 
-def _behind(sight: Sight, member: Member) -> Complaint | None:
+def _behind(sight: Sight, member: Member, target: Version | None = None) -> Complaint | None:
     version = (sight.hosts[member.host].endpoint.status or {}).get("version")
-    wanted = member.settings.etcd_version
+    wanted = str(target or member.settings.etcd_version)
     if not version or version == wanted:
         return None
+    if target is not None:
+        return Complaint(member.host, f"etcd {version} running", wanted, "run the same command again")
     return Complaint(
         member.host,
         f"etcd {version} running",
