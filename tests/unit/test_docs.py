@@ -1,0 +1,98 @@
+"""The documentation names what exists, and its generated page is up to date."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from etcd_steward.docs import settings_page
+from etcd_steward.settings import HOST_KEYS, Settings, read_settings
+from etcd_steward.topology import select_clusters
+
+REPO = Path(__file__).resolve().parents[2]
+PAGES = sorted([*(REPO / "docs").glob("*.md"), REPO / "README.md", REPO / "CHANGELOG.md"])
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+# Words that look like settings and are none.
+OTHERS = {"etcd_steward", "etcd_a", "etcd_b", "etcd_pi", "etcd_tiemout"}
+
+
+def test_the_page_of_settings_is_what_the_settings_say() -> None:
+    found = (REPO / "docs/settings.md").read_text()
+    assert found == settings_page(), "next: .venv/bin/python -m etcd_steward.docs >docs/settings.md"
+
+
+@pytest.mark.parametrize("key", Settings.model_fields)
+def test_the_page_tells_each_key_once_and_whether_it_is_the_hosts_or_the_clusters(key: str) -> None:
+    rows = [line for line in settings_page().splitlines() if line.startswith(f"| `{key}` |")]
+    assert len(rows) == 1
+    assert rows[0].endswith("| host |" if key in HOST_KEYS else "| cluster |")
+
+
+@pytest.mark.parametrize("key", Settings.model_fields)
+def test_the_example_of_a_key_is_a_value_that_is_accepted(key: str) -> None:
+    for example in Settings.model_fields[key].examples or []:
+        if "…" in str(example):
+            continue
+        _, complaints = read_settings("n1", {key: example})
+        about = [complaint for complaint in complaints if complaint.found.startswith(f"{key} =")]
+        assert not about, str(about[0])
+
+
+@each_page
+def test_every_setting_that_a_page_names_exists(page: Path) -> None:
+    named = set(re.findall(r"\betcd_[a-z0-9_]+\b", page.read_text())) - OTHERS
+    assert sorted(named - set(Settings.model_fields)) == []
+
+
+@each_page
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_readme_names_every_verb_and_every_script() -> None:
+    text = (REPO / "README.md").read_text()
+    verbs = {f"deploys/{path.name}" for path in (REPO / "deploys").glob("*.py")}
+    scripts = {f"scripts/{path.name}" for path in (REPO / "scripts").iterdir() if path.name[0] != "_"}
+    assert sorted(name for name in verbs | scripts if name not in text) == []
+
+
+def python_blocks(page: Path) -> list[str]:
+    blocks = re.findall(r"^( *)```python\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [
+        "\n".join(line.removeprefix(indent) for line in block.splitlines()) + "\n" for indent, block in blocks
+    ]
+
+
+def inventory(text: str, folder: Path) -> dict[str, tuple[dict, list[str]]]:
+    (folder / "inventory.py").write_text(text)
+    command = [sys.executable, "-m", "pyinfra", "inventory.py", "debug-inventory", "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return {host["name"]: (host["data"], host["groups"]) for host in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("page", "clusters"), [("README.md", {"mine": 3}), ("docs/settings.md", {"a": 3, "b": 3})]
+)
+def test_an_inventory_in_the_text_makes_the_clusters_that_it_promises(
+    page: str, clusters: dict[str, int], tmp_path: Path
+) -> None:
+    (block,) = python_blocks(REPO / page)
+    hosts = inventory(block, tmp_path)
+    settings = {}
+    groups: dict[str, list[str]] = {}
+    for name, (data, own_groups) in hosts.items():
+        settings[name], complaints = read_settings(name, data)
+        assert not complaints
+        for group in dict.fromkeys(own_groups):
+            groups.setdefault(group, []).append(name)
+    chosen, complaints = select_clusters(settings, groups)
+    assert not complaints
+    assert {cluster: len(members) for cluster, members in chosen.items()} == clusters
