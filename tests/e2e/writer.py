@@ -1,0 +1,199 @@
+"""A client that writes while something happens, and afterwards looks whether anything acknowledged was lost."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import secrets
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.e2e.watching import client_context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.e2e.steward import Site
+    from tests.targets.hosts import Host
+
+PORT = 2379
+PAUSE = 0.02
+ASK_SECONDS = 3
+READ_SECONDS = 30
+
+
+@dataclass
+class Report:
+    """What a writer has seen.
+
+    Args:
+        acknowledged: writes that etcd confirmed.
+        failed: tries that were not confirmed; each was repeated elsewhere with another key.
+        longest_stall_ms: the longest time without a confirmed write.
+        lost: keys whose confirmed value was not there in the end, and where it was looked for.
+        disordered: keys whose revision was not above that of the write before, as linearizable writes must be.
+        reasons: how often each kind of failure was met.
+    """
+
+    acknowledged: int = 0
+    failed: int = 0
+    longest_stall_ms: int = 0
+    lost: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def nothing_lost(self) -> Report:
+        """Fail unless something was written, and all of it is there, in order."""
+        assert self.acknowledged, f"no write was acknowledged: {self}"
+        assert not self.lost, f"lost {len(self.lost)} acknowledged writes: {self.lost[:5]} ({self.reasons})"
+        assert not self.disordered, f"revisions went back: {self.disordered[:5]}"
+        return self
+
+    @property
+    def tls_failures(self) -> int:
+        """How many tries ended in TLS."""
+        return sum(count for reason, count in self.reasons.items() if "ssl" in reason.lower())
+
+
+class Writer:
+    """Writes about fifty keys a second through all members in turn, until its block ends; then reads all back.
+
+    Args:
+        site: the cluster.
+        reconnect: seconds after which a connection is closed and made anew; otherwise each is kept.
+        seconds: how long it writes at most; a block that lasts longer fails.
+        through: the members that are written to; otherwise all.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        reconnect: float | None = None,
+        seconds: float = 300,
+        through: Sequence[Host] | None = None,
+    ) -> None:
+        self.report = Report()
+        hosts = list(through or site.hosts)
+        self._addresses = [site.address(host).strip("[]") for host in hosts]
+        self._context = client_context(site, hosts[0])
+        self._reconnect = reconnect
+        self._seconds = seconds
+        self._prefix = f"writer/{secrets.token_hex(4)}/"
+        self._written: dict[str, str] = {}
+        self._connections: dict[str, tuple[http.client.HTTPSConnection, float]] = {}
+        self._first = threading.Event()
+        self._ended = threading.Event()
+        self._in_time = True
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        # What follows shall happen to a cluster that is being written to; a gateway answers 404 when it is young.
+        assert self._first.wait(ASK_SECONDS * 3), f"no write was acknowledged: {self.report}"
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        if kind is None:
+            assert self._in_time, f"the block lasted longer than the {self._seconds} s of its writer"
+            self._read_back()
+
+    def _write(self) -> None:
+        begin = last = time.monotonic()
+        before, number = 0, 0
+        while not self._ended.is_set():
+            now = time.monotonic()
+            if now - begin > self._seconds:
+                self._in_time = False
+                return
+            number += 1
+            key, value = f"{self._prefix}{number:06}", secrets.token_hex(8)
+            address = self._addresses[number % len(self._addresses)]
+            revision = self._put(address, key, value)
+            if revision is None:
+                self.report.failed += 1
+            else:
+                self._written[key] = value
+                self.report.acknowledged += 1
+                if revision <= before:
+                    self.report.disordered.append(f"{key}: {revision} after {before}")
+                before = max(before, revision)
+                self._stalled(last)
+                last = time.monotonic()
+                self._first.set()
+            self._ended.wait(max(0.0, PAUSE - (time.monotonic() - now)))
+        self._stalled(last)
+
+    def _stalled(self, since: float) -> None:
+        spent = round((time.monotonic() - since) * 1000)
+        self.report.longest_stall_ms = max(self.report.longest_stall_ms, spent)
+
+    def _put(self, address: str, key: str, value: str) -> int | None:
+        try:
+            answer = self._ask(address, "put", {"key": _base64(key), "value": _base64(value)})
+            return int(answer["header"]["revision"])
+        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+            self._close(address)
+            kind = f"{address}: {type(error).__name__}: {error}"
+            self.report.reasons[kind[:160]] += 1
+            return None
+
+    def _ask(
+        self, address: str, method: str, question: dict[str, Any], seconds: float = ASK_SECONDS
+    ) -> dict[str, Any]:
+        connection = self._connection(address, seconds)
+        connection.request("POST", f"/v3/kv/{method}", json.dumps(question))
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != http.client.OK:
+            raise ValueError(f"status {answer.status}: {body[:80].decode(errors='replace')}")
+        decoded: dict[str, Any] = json.loads(body)
+        return decoded
+
+    def _connection(self, address: str, seconds: float) -> http.client.HTTPSConnection:
+        now = time.monotonic()
+        kept = self._connections.get(address)
+        if kept and (self._reconnect is None or now - kept[1] < self._reconnect):
+            return kept[0]
+        self._close(address)
+        new = http.client.HTTPSConnection(address, PORT, timeout=seconds, context=self._context)
+        self._connections[address] = (new, now)
+        return new
+
+    def _close(self, address: str) -> None:
+        kept = self._connections.pop(address, None)
+        if kept:
+            kept[0].close()
+
+    def _read_back(self) -> None:
+        """Read all keys from every member that answers; at least one must."""
+        answers = 0
+        question = {"key": _base64(self._prefix), "range_end": _base64(self._prefix[:-1] + "0")}
+        for address in self._addresses:
+            self._close(address)
+            try:
+                listed = self._ask(address, "range", question, READ_SECONDS).get("kvs", [])
+            except (OSError, http.client.HTTPException, ValueError):
+                continue
+            finally:
+                self._close(address)
+            answers += 1
+            found = {_text(entry["key"]): _text(entry.get("value", "")) for entry in listed}
+            self.report.lost += [
+                f"{key} on {address}" for key, value in self._written.items() if found.get(key) != value
+            ]
+        assert answers, "no member could be read from in the end"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode()
