@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from etcd_steward.identity import Identity
+from etcd_steward.snapshots import Manifest
 
 __all__ = [
     "ClusterState",
@@ -15,6 +16,7 @@ __all__ = [
     "HostState",
     "ListedMember",
     "Process",
+    "ScheduleState",
     "Service",
     "see_cluster",
 ]
@@ -106,6 +108,25 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class ScheduleState:
+    """What starts the scheduled snapshots on a host: systemd's timer, or the line in root's crontab and crond.
+
+    Args:
+        since: when the job was written, by the host's clock, seconds since 1970.
+        enabled: the timer, or crond, starts at boot.
+        active: it runs.
+        reload_due: the timer on disk is not the one that is loaded.
+        line: our line in root's crontab.
+    """
+
+    since: int | None = None
+    enabled: bool = False
+    active: bool = False
+    reload_due: bool = False
+    line: str = ""
+
+
+@dataclass(frozen=True)
 class HostState:
     """Everything that one probe told of one host; `reached` is False where it told nothing."""
 
@@ -146,6 +167,8 @@ class HostState:
     time: frozenset[str] = frozenset()
     zone: str = ""
     endpoint: Endpoint = Endpoint()
+    snapshots: tuple[Manifest, ...] = ()
+    schedule: ScheduleState = ScheduleState()
 
     def skew(self) -> float:
         """Say by how many seconds the host's clock surely differs from the controller's.

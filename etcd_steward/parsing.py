@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from etcd_steward.identity import parse_wal_head
-from etcd_steward.observed import Data, Endpoint, File, HostState, Process, Service
+from etcd_steward.observed import Data, Endpoint, File, HostState, Process, ScheduleState, Service
+from etcd_steward.snapshots import read_all
 
 __all__ = ["parse_probe"]
 
@@ -83,6 +84,19 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         time=frozenset(told.get("time", ())),
         zone=told.get("zone", [""])[0].rpartition("zoneinfo/")[2],
         endpoint=_endpoint(told.get("etcd", [])),
+        snapshots=read_all(told.get("snapshot", [])),
+        schedule=_schedule(told.get("schedule", [])),
+    )
+
+
+def _schedule(lines: list[str]) -> ScheduleState:
+    told = dict(line.partition("=")[::2] for line in lines)
+    return ScheduleState(
+        since=int(told["since"]) if "since" in told else None,
+        enabled=told.get("UnitFileState", "").startswith("enabled"),
+        active=told.get("ActiveState") == "active",
+        reload_due=told.get("NeedDaemonReload") == "yes",
+        line=told.get("line", ""),
     )
 
 

@@ -11,6 +11,7 @@ from etcd_steward.addresses import is_ip
 from etcd_steward.desired import MARKER, managed_paths, record_path
 from etcd_steward.observed import HostState
 from etcd_steward.parsing import parse_probe
+from etcd_steward.schedule import cron_mark, job_path, schedule_paths, timer_name
 from etcd_steward.settings import CERTIFICATE_FILES, Settings, read_settings
 from etcd_steward.shell import Script, script
 from etcd_steward.topology import member_name
@@ -33,13 +34,14 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
     loopback = "[::1]" if is_ip(address) and ":" in address else "127.0.0.1"
     return script(
         "ctl.sh",
+        "snapshot-look.sh",
         "probe.sh",
         user=settings.etcd_user,
         group=settings.etcd_group,
         prefix=settings.etcd_prefix,
         bin_dir=settings.etcd_bin_dir,
         config=settings.config_path,
-        files=managed_paths(settings, name),
+        files=[*managed_paths(settings, name), *schedule_paths(settings)],
         certificates=[
             settings.certificate_path(kind, name) for kind in CERTIFICATE_FILES if not kind.endswith("_key")
         ],
@@ -54,6 +56,10 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         ports=[f"{port:04X}" for port in (settings.etcd_client_port, settings.etcd_peer_port)],
         names=names,
         marker=MARKER,
+        snapshots=settings.etcd_snapshot_dir,
+        job=job_path(settings.etcd_service),
+        timer=timer_name(settings.etcd_service),
+        cron_mark=cron_mark(settings.etcd_service),
     )
 
 

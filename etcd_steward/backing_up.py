@@ -1,0 +1,188 @@
+"""Which member gives a snapshot, and how one travels between a host and the controller."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from pyinfra.api import Host, StringCommand
+
+from etcd_steward.errors import Complaint
+from etcd_steward.observed import HostState
+from etcd_steward.schedule import job_script
+from etcd_steward.shell import Script
+from etcd_steward.snapshots import Manifest
+from etcd_steward.talk import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etcd_steward.run import ClusterRun, Sight
+    from etcd_steward.topology import Member
+
+__all__ = ["Taken", "download", "giver", "login_folder", "take", "upload"]
+
+# Log entries by which a member may differ from the others while clients write.
+_NEAR = 1000
+
+
+def giver(sight: Sight, limit: set[str]) -> tuple[Member | None, list[Complaint]]:
+    """Choose the one member that gives the snapshot: healthy and caught up, rather not the leader.
+
+    etcdctl refuses a snapshot from several endpoints (F24), and one of a member that lags would be an old one.
+
+    Args:
+        sight: what was seen.
+        limit: the hosts that this run may change.
+
+    Returns:
+        The member, or None and why there is none.
+    """
+    healthy = {
+        member.host: member
+        for member in sight.cluster.members
+        if sight.hosts[member.host].endpoint.healthy and sight.hosts[member.host].endpoint.status
+    }
+    indexes = {host: _number(sight.hosts[host], "raftAppliedIndex") for host in healthy}
+    best = max(indexes.values(), default=0)
+    near = [host for host in healthy if host in limit and indexes[host] + _NEAR >= best]
+    if not near:
+        told = "; ".join(
+            f"{host}: {state.endpoint.error or state.problem or 'no answer'}"
+            for host, state in sight.hosts.items()
+            if host not in healthy
+        )
+        found = f"no healthy member that has caught up and may be asked ({told or 'all outside --limit'})"
+        return None, [
+            Complaint(
+                sight.cluster.name, found, "one", "look at deploys/status.py, and mend the cluster first"
+            )
+        ]
+    chosen = min(near, key=lambda host: (_leads(sight.hosts[host]), healthy[host].name))
+    return healthy[chosen], []
+
+
+def _status(state: HostState) -> Mapping[str, Any]:
+    return state.endpoint.status or {}
+
+
+def _number(state: HostState, key: str) -> int:
+    return int(_status(state).get(key, 0))
+
+
+def _leads(state: HostState) -> bool:
+    status = _status(state)
+    return bool(status.get("header", {}).get("member_id") == status.get("leader"))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of taking a snapshot.
+
+    Args:
+        manifest: what was taken; None where nothing was.
+        problem: what went wrong; the operator's own command may fail after a snapshot was taken.
+        pruned: files that had their time.
+    """
+
+    manifest: Manifest | None
+    problem: str = ""
+    pruned: tuple[str, ...] = ()
+
+
+def take(run: ClusterRun, cluster: str, member: Member, origin: str, *, quorum: bool = True) -> Taken:
+    """Take a snapshot on a member's host, into its own folder, with the same script as the schedule.
+
+    Args:
+        run: the run.
+        cluster: the cluster's name.
+        member: who gives it.
+        origin: which verb asks.
+        quorum: whether the member must be healthy; False for the survivor of a lost quorum.
+
+    Returns:
+        What came of it.
+    """
+    job = job_script(cluster, member, quorum=quorum)
+    lines = ask(run, member.host, Script("snapshot", f"{job + ''}\nsnapshot {shlex.quote(origin)} || :"))
+    manifest = Manifest.read(_told(lines, "taken"))
+    problem = _told(lines, "failed") or (
+        "" if manifest else f"found no answer ({' '.join(lines[-2:])}), wanted a snapshot; next: run again"
+    )
+    return Taken(manifest, problem, tuple(line[7:] for line in lines if line.startswith("pruned ")))
+
+
+def _told(lines: list[str], word: str) -> str:
+    return next((line.partition(" ")[2] for line in lines if line.startswith(f"{word} ")), "")
+
+
+@contextmanager
+def login_folder(run: ClusterRun, host: Host) -> Iterator[str]:
+    """Make a folder that only the account which pyinfra logs in with can enter, and take it away again.
+
+    pyinfra's own way with sudo leaves a copy in /tmp that everybody can read (pyinfra#1440). On the disk, as
+    /tmp is often memory.
+
+    Args:
+        run: the run.
+        host: the host.
+
+    Yields:
+        Its path.
+
+    Raises:
+        OSError: it could not be made.
+    """
+    made, output = host.run_shell_command(StringCommand("umask 077; mktemp -d /var/tmp/etcd-steward.XXXXXX"))
+    folder = output.stdout.strip().rpartition("\n")[2]
+    if not made or not folder.startswith("/var/tmp/etcd-steward."):  # noqa: S108 - a fresh folder of mode 0700
+        raise OSError("found no temporary folder on the host, wanted one; next: look at /var/tmp there")
+    try:
+        yield folder
+    finally:
+        ask(run, host.name, Script("remove", f"rm -rf {shlex.quote(folder)}"))
+
+
+def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> None:
+    """Copy a file that only root can read from a host to the controller.
+
+    Args:
+        run: the run.
+        host: the host.
+        source: its path there.
+        target: where it goes.
+
+    Raises:
+        OSError: it did not come.
+    """
+    with login_folder(run, host) as folder:
+        copy = f"{folder}/copy"
+        quoted = shlex.quote(source)
+        stage = f'umask 077; cp {quoted} {copy} && chown "$(stat -c %u {folder})" {copy} && chmod 400 {copy} && echo ok'
+        if ask(run, host.name, Script("stage", stage)) != ["ok"]:
+            raise OSError(f"found no way to read {source}, wanted it; next: look at the space in /var/tmp")
+        if not host.get_file(copy, target):
+            raise OSError(f"found that {source} did not come over, wanted it; next: run again")
+
+
+def upload(host: Host, source: str, folder: str, name: str) -> str:
+    """Copy a file from the controller into a folder of `login_folder`.
+
+    Args:
+        host: the host.
+        source: its path on the controller.
+        folder: the folder there.
+        name: the file's name there.
+
+    Returns:
+        Its path there.
+
+    Raises:
+        OSError: it did not arrive.
+    """
+    if not host.put_file(source, f"{folder}/{name}"):
+        raise OSError(f"found that {source} did not arrive, wanted it; next: look at the space in /var/tmp")
+    return f"{folder}/{name}"

@@ -1,0 +1,76 @@
+# Restores a snapshot into a throw-away etcd and tells what it holds; nothing of the real member is touched. Needs ctl.sh and snapshot.sh.
+# Set before: arch seconds file sha256
+# It listens on sockets in a folder that only root can enter, so it needs neither ports nor certificates.
+inside() { # etcdctl's arguments
+  ETCDCTL_API=3 "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout=30m "$@" 2>&1 | tail -n 1
+}
+
+cleared() {
+  [ -z "$pid" ] || { kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; pid=; }
+  [ -z "$area" ] || { cd / && rm -rf "$area"; area=; }
+}
+
+proved() {
+  [ -f "$file" ] || { broken "found no file $file, wanted the snapshot; next: choose another one"; return 1; }
+  sum=$(digest <"$file")
+  [ "$sum" = "$sha256" ] ||
+    { broken "found SHA-256 $sum, wanted $sha256 as its manifest says; next: do not restore $file, take another one"; return 1; }
+  whole "$file" || { broken "found a file without its own hash, wanted a snapshot that etcdctl saved; next: choose another one"; return 1; }
+}
+
+restored() {
+  ready || return 1
+  room "$(stat -c %s "$file")" || return 1
+  area=$(mktemp -d "$folder/.drill.XXXXXX") && cd "$area" || return 1
+  tool=$bin_dir/etcdutl
+  [ -x "$tool" ] || tool=$bin_dir/etcdctl
+  said=$(ETCDCTL_API=3 "$tool" snapshot restore "$file" --data-dir data --name drill --initial-cluster drill=unix://peer:1 \
+    --initial-advertise-peer-urls unix://peer:1 --initial-cluster-token "drill-$$" 2>&1 | tail -n 1)
+  [ -f data/member/snap/db ] || { broken "found nothing restored ($said), wanted a data folder; next: take another snapshot"; return 1; }
+  # By another name, so that nobody takes it for a member; and it ends by itself, whatever becomes of this script.
+  ln -s "$(readlink -f "$bin_dir/etcd")" throw-away
+  (
+    # shellcheck disable=SC3045 # dash and busybox have it
+    ulimit -c 0
+    exec env -i PATH="$PATH" GOMAXPROCS=1 ${arch:+"ETCD_UNSUPPORTED_ARCH=$arch"} nice -n 19 timeout -s KILL 3600 ./throw-away \
+      --name drill --data-dir data --log-level error --listen-client-urls unix://client:1 --advertise-client-urls unix://client:1 \
+      --listen-peer-urls unix://peer:1 --initial-advertise-peer-urls unix://peer:1 --initial-cluster drill=unix://peer:1
+  ) >log 2>&1 9>&- &
+  pid=$!
+  IFS=. read -r up _ </proc/uptime
+  until=$((up + seconds))
+  while :; do
+    status=$(inside endpoint status -w json)
+    leader=$(say "$status" | number leader)
+    # One that has no leader yet tells 0, and has not applied all of its log.
+    if [ -n "$leader" ] && [ "$leader" != 0 ]; then return 0; fi
+    IFS=. read -r up _ </proc/uptime
+    if [ "$up" -ge "$until" ] || ! readlink "/proc/$pid/exe" >/dev/null; then
+      broken "found no etcd running on it after $seconds s ($(tail -n 1 log)), wanted one; next: take another snapshot"
+      return 1
+    fi
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+}
+
+counted() {
+  at=$(say "$status" | number revision)
+  said=$(inside get '' --prefix --keys-only --limit=1 -w json)
+  case $said in
+    '{"header"'*) keys=$(say "$said" | number count) keys=${keys:-0} ;;
+    *'user name is empty'* | *'permission denied'*) keys=null ;;
+    *) broken "found no count of keys ($said), wanted one; next: take another snapshot"; return 1 ;;
+  esac
+  said=$(inside endpoint hashkv --rev="$at" -w json)
+  [ -n "$(say "$said" | number compact_revision)" ] || said=$(inside endpoint hashkv -w json)
+  hash=$(say "$said" | number hash) compacted=$(say "$said" | number compact_revision)
+  say "restored {\"version\":\"$(say "$status" | word version)\",\"revision\":$at,\"keys\":$keys,\"hash\":${hash:-null},\"compact_revision\":${compacted:-null}}"
+}
+
+drill() {
+  pid='' area=''
+  trap cleared EXIT
+  trap 'exit 1' HUP INT TERM
+  proved && restored && counted
+  cleared
+}

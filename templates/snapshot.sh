@@ -1,0 +1,137 @@
+# Takes a snapshot of the own member, proves it, writes its manifest, prunes, and calls the operator's command; needs ctl.sh.
+# Set before: endpoint folder data_dir cluster member quorum spare_mb keep days hours command
+broken() { say "failed $*"; return 1; }
+number() { sed -n 's/.*"'"$1"'":\(-\{0,1\}[0-9][0-9]*\).*/\1/p'; }
+word() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p'; }
+patient() { ctl "$endpoint" --command-timeout=30m "$@" | tail -n 1; }
+digest() { sha256sum | cut -d ' ' -f 1; }
+
+# etcdctl appends a SHA-256 of the database to the file; a copied database has none.
+whole() {
+  bytes=$(stat -c %s "$1")
+  [ $((bytes % 512)) = 32 ] &&
+    [ "$(head -c $((bytes - 32)) "$1" | digest)" = "$(tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n')" ]
+}
+
+# The exit status of an unknown subcommand is 0, so only the JSON counts; 3.4 has no etcdutl.
+inspect() {
+  if [ -x "$bin_dir/etcdutl" ]; then "$bin_dir/etcdutl" snapshot status "$1" -w json 2>&1 | tail -n 1
+  else ETCDCTL_API=3 "$bin_dir/etcdctl" snapshot status "$1" -w json 2>&1 | tail -n 1; fi
+}
+
+room() { # bytes of the database
+  free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
+  needed=$(($1 * 2 / 1024 + 1024))
+  if [ "$(stat -c %d "$folder")" = "$(stat -c %d "$data_dir")" ]; then needed=$((needed + spare_mb * 1024)); fi
+  [ "$free" -ge "$needed" ] ||
+    broken "found $((free / 1024)) MB free in $folder, wanted $((needed / 1024)) MB (twice the database, and what etcd needs); next: make room, or set etcd_snapshot_dir"
+}
+
+# 0: taken; 1: a compaction came between, so take it again; 2: failed.
+once() { # origin
+  rm -f "$work/db"
+  said=$(patient snapshot save "$work/db")
+  [ -f "$work/db" ] || { broken "found no snapshot ($said), wanted one; next: look at etcd's log"; return 2; }
+  whole "$work/db" || { broken "found a snapshot without its own hash, wanted a whole one; next: run again"; return 2; }
+  proof=$(inspect "$work/db")
+  at=$(say "$proof" | number revision) total=$(say "$proof" | number totalKey)
+  [ -n "$at" ] && [ -n "$total" ] ||
+    { broken "found a snapshot that cannot be read ($proof), wanted one; next: run again"; return 2; }
+  [ "$at" -ge "$floor" ] || at=$floor
+  said=$(patient endpoint hashkv --rev="$at" -w json)
+  if [ -z "$(say "$said" | number compact_revision)" ]; then
+    # Refused where everything up to that revision is compacted; then the snapshot may not even show its revision.
+    said=$(patient endpoint hashkv -w json)
+    compacted=$(say "$said" | number compact_revision)
+    [ -n "$compacted" ] || { broken "found no hash ($said), wanted one; next: look at etcd's log"; return 2; }
+    if [ "$compacted" -gt "$at" ]; then floor=$compacted; return 1; fi
+    [ "$(say "$said" | number revision)" = "$at" ] || said=
+  fi
+  hash=$(say "$said" | number hash) compacted=$(say "$said" | number compact_revision)
+  said=$(patient get '' --prefix --keys-only --limit=1 --consistency=s --rev="$at" -w json)
+  case $said in
+    '{"header"'*) keys=$(say "$said" | number count) ;;
+    *compacted*) return 1 ;;
+    *) broken "found no count of keys ($said), wanted one; next: look at etcd's log"; return 2 ;;
+  esac
+  now=$(date +%s)
+  name=$cluster-$member-$(date -u -d "@$now" +%Y%m%dT%H%M%SZ)-r$at
+  [ ! -e "$folder/$name.db" ] || name=$name-$$
+  printf '{"written by":"etcd-steward","file":"%s","sha256":"%s","size":%s,"revision":%s,"keys":%s,"hash":%s,"compact_revision":%s,"total_keys":%s,"cluster":"%s","cluster_id":"%016x","member":"%s","member_id":"%016x","version":"%s","time":"%s","seconds":%s,"origin":"%s"}\n' \
+    "$name.db" "$(digest <"$work/db")" "$(stat -c %s "$work/db")" "$at" "${keys:-0}" "${hash:-null}" "${compacted:-null}" \
+    "$total" "$cluster" "$(say "$status" | number cluster_id)" "$member" "$(say "$status" | number member_id)" \
+    "$(say "$status" | word version)" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json"
+}
+
+take() { # origin
+  status=$(ctl "$endpoint" endpoint status -w json | tail -n 1)
+  size=$(say "$status" | number dbSize)
+  [ -n "$size" ] || { broken "found no answer from $endpoint ($status), wanted its status; next: look at etcd's log"; return 1; }
+  # A linearizable read through this member proves that it has caught up, and that it is no learner.
+  if [ "$quorum" = yes ] && ! said=$(ctl "$endpoint" endpoint health); then
+    broken "found a member that is not healthy ($(say "$said" | why)), wanted a healthy one; next: look at deploys/status.py"
+    return 1
+  fi
+  room "$size" || return 1
+  work=$(mktemp -d "$folder/.taking.XXXXXX")
+  floor=1 tries=1
+  while once "$1"; outcome=$?; [ $outcome = 1 ] && [ $tries -lt 4 ]; do tries=$((tries + 1)); done
+  if [ $outcome = 0 ]; then
+    dd if=/dev/null of="$work/json" conv=notrunc,fsync 2>/dev/null
+    mv "$work/db" "$folder/$name.db" && mv "$work/json" "$folder/$name.json"
+  elif [ $outcome = 1 ]; then broken "found a compaction during each of $tries tries, wanted none; next: run again"; fi
+  rm -rf "$work"
+  return $outcome
+}
+
+# Lists `cluster-id revision seconds name` of every snapshot that a manifest of ours names.
+listed() {
+  for manifest in "$folder"/*.json; do
+    name=${manifest##*/} name=${name%.json}
+    case $name in *[!A-Za-z0-9._-]*) continue ;; esac
+    [ -f "$manifest" ] && [ -f "$folder/$name.db" ] || continue
+    line=$(head -n 1 "$manifest")
+    case $line in '{"written by":"etcd-steward","file":"'"$name.db"'",'*) ;; *) continue ;; esac
+    set -- "$(say "$line" | word cluster_id)" "$(say "$line" | number revision)" "$(say "$line" | number seconds)"
+    [ -z "$1" ] || [ -z "$2" ] || [ -z "$3" ] || say "$1 $2 $3 $name"
+  done
+}
+
+# By count and by age, of each cluster id by itself; never the newest three by revision, whatever a clock says.
+prune() {
+  listed | LC_ALL=C sort -k1,1 -k2,2nr -k3,3nr -k4,4r |
+    awk -v now="$(date +%s)" -v keep="$keep" -v days="$days" '
+      { n = $1 == id ? n + 1 : 1; id = $1; if (n > 3 && (n > keep || now - $3 > days * 86400)) print $4 }' |
+    while read -r old; do rm -f "$folder/$old.db" "$folder/$old.json" && say "pruned $old.db"; done
+}
+
+# The timer fires every hour, so that a failed or missed one is made up for; a time in the future proves nothing.
+due() {
+  listed | awk -v now="$(date +%s)" -v hours="$hours" '
+    { age = now - $3; if (age >= 0 && age + 300 < hours * 3600) fresh = 1 } END { exit fresh }'
+}
+
+ready() { # makes the folder, or refuses one that others can change
+  umask 077
+  if [ ! -e "$folder" ]; then (umask 022 && mkdir -p "${folder%/*}") && mkdir "$folder"; fi
+  case $(stat -c '%u %a' "$folder") in
+    '0 '*[2367]? | '0 '*[2367]) broken "found $folder writable by others, wanted 0700 of root; next: chmod 700 $folder" ;;
+    '0 '*) ;;
+    *) broken "found $folder of another owner, wanted root's; next: chown root $folder" ;;
+  esac
+}
+
+snapshot() { # origin: scheduled is taken only when due
+  ready || return 1
+  exec 9>"$folder/.lock"
+  flock -n 9 || { broken "found another snapshot being taken, wanted none; next: run again when it is done"; return 1; }
+  rm -rf "$folder"/.taking.*
+  if [ "$1" = scheduled ] && ! due; then say "none is due"; return 0; fi
+  take "$1" || return 1
+  made=$folder/$name
+  say "taken $(cat "$made.json")"
+  prune
+  [ -n "$command" ] || return 0
+  ETCD_SNAPSHOT=$made.db ETCD_SNAPSHOT_MANIFEST=$made.json sh -c "$command" 9>&- 2>&1 </dev/null ||
+    broken "found exit status $? of etcd_snapshot_command, wanted 0; next: look at what it said; the snapshot is kept"
+}
