@@ -1,6 +1,6 @@
 """How long the first deploy of three members takes, and a rerun without changes; prints one line of figures.
 
-    .venv/bin/python benchmarks/converge.py [--family debian] [--connector ssh] [--reruns 3]
+.venv/bin/python benchmarks/converge.py [--family debian] [--connector ssh] [--reruns 3]
 """
 
 from __future__ import annotations
