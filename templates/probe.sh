@@ -59,7 +59,6 @@ wal=${wal_dir:-$data_dir/member/wal}
 # What cannot be looked into is not empty: a broken disk, or a link to one that is not mounted.
 for place in "$data_dir" "$data_dir/member" "$data_dir/member/snap" "$wal"; do
   if [ -e "$place" ]; then ls "$place" >/dev/null 2>&1 || say "data unreadable $place"
-  elif [ -L "$place" ]; then say "data unreadable $place"
   else LC_ALL=C ls -d "$place" 2>&1 | grep -q "o such file" || say "data unreadable $place"; fi
 done
 newest=
