@@ -9,7 +9,7 @@ from etcd_steward.observed import ClusterState, HostState, ListedMember
 from etcd_steward.record import Record, still_open
 from etcd_steward.topology import Cluster, Member
 
-__all__ = ["with_quorum"]
+__all__ = ["never_started", "with_quorum"]
 
 
 def with_quorum(
@@ -38,31 +38,31 @@ def with_quorum(
         return _empty_beside_quorum(member, seen, records)
     identity = state.data.identity
     where = member.settings.etcd_data_dir
+    listed = next((one for one in seen.members if one.id == identity.member), None)
+    stale = identity.cluster != seen.id or listed is None
+    if stale and member.name in member.settings.etcd_move_aside and not state.processes:
+        return Decision(member.host, "n", "join", "its old data is moved aside, as etcd_move_aside says")
     if identity.cluster != seen.id:
         raise Refusal(
             "n",
             f"data of another cluster in {where} (id {identity.cluster:016x})",
             f"data of cluster {seen.id:016x}, or none",
-            "if this data is not needed, move the folder's content aside by hand, then run again",
+            f"if this data is not needed, stop etcd there and run with --data etcd_move_aside={member.name}",
         )
-    listed = next((one for one in seen.members if one.id == identity.member), None)
     if listed is None:
         raise Refusal(
             "n",
             f"data of a removed member in {where} (id {identity.member:016x})",
             "data of a present member, or none",
-            "if this data is not needed, move the folder's content aside by hand, then run again",
+            f"if this data is not needed, stop etcd there and run with --data etcd_move_aside={member.name}",
         )
     if listed.peer_urls != (member.peer_url,):
         owner = next((one for one in cluster.members if (one.peer_url,) == listed.peer_urls), None)
         if owner is not None:
             raise Refusal("m", *clone_of(owner))
-        raise Refusal(
-            "k",
-            f"peer URLs {', '.join(listed.peer_urls)}",
-            member.peer_url,
-            "set etcd_address back: moving a member to another address is not built yet",
-        )
+        return Decision(member.host, "k", "move", f"it is listed with {', '.join(listed.peer_urls)}")
+    if listed.learner:
+        return Decision(member.host, "h", "finish", "a learner that was never promoted")
     return Decision(member.host, "g", "converge", "a member with its data")
 
 
@@ -84,30 +84,23 @@ def _empty_beside_quorum(member: Member, seen: ClusterState, records: Mapping[st
             "correct etcd_name or etcd_address",
         )
     if listed is None:
-        raise Refusal(
-            "l",
-            "a host that is not yet a member",
-            "a member",
-            "take it out of the inventory: growing a running cluster is not built yet",
-        )
-    if _never_started(listed) and still_open(records):
+        return Decision(member.host, "l", "join", "a host that is not yet a member")
+    if never_started(listed) and still_open(records):
         return Decision(
             member.host, "b", "bootstrap", "the bootstrap was interrupted before this member started"
         )
-    if _never_started(listed) or listed.learner:
-        raise Refusal(
-            "h",
-            "a listed member that never started",
-            "a member with data",
-            "finishing a failed join is not built yet",
-        )
+    if never_started(listed):
+        return Decision(member.host, "h", "finish", "a listed member that never started")
+    if member.settings.etcd_replace == member.name:
+        return Decision(member.host, "i", "replace", "its data is lost, as etcd_replace says")
     raise Refusal(
         "i",
         f"no data in {member.settings.etcd_data_dir}, though the cluster knows this member ({listed.id:016x})",
         "its data",
-        "mount its disk; if the disk is lost, the member has to be replaced. It is never started empty",
+        f"mount its disk; if the disk is lost for ever, run with --data etcd_replace={member.name}. It is never started empty",
     )
 
 
-def _never_started(listed: ListedMember) -> bool:
+def never_started(listed: ListedMember) -> bool:
+    """Tell whether a listed member has never published its client URLs."""
     return not listed.client_urls

@@ -55,6 +55,8 @@ def apply_command(
     *,
     stop: bool,
     start: bool,
+    aside: bool = False,
+    empty: bool = False,
 ) -> StringCommand:
     """Make the one command that brings a member's host to what is wanted.
 
@@ -66,6 +68,8 @@ def apply_command(
         made: the contents to write.
         stop: stop the service first.
         start: start it last.
+        aside: move the member's data aside, in place.
+        empty: let the service start this once without data, as the member's data will come from the others.
 
     Returns:
         The command; contents travel over standard input.
@@ -76,6 +80,14 @@ def apply_command(
     before, after = [], []
     if stop:
         before.append(_apart(init.stop.format(name=service)))
+    if aside:
+        before.append(script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir) + "")
+    if empty:
+        owner = f"{settings.etcd_user}:{settings.etcd_group}"
+        after.append(
+            f"mkdir -p /run/etcd-steward; chown {owner} /run/etcd-steward; : >/run/etcd-steward/may-start-empty"
+        )
+        after.append(f"chown {owner} /run/etcd-steward/may-start-empty")
     if left.folders:
         before.append(script("folders.sh", folders=[word for folder in left.folders for word in folder]) + "")
     if left.link:

@@ -108,6 +108,7 @@ def desired(
     record: Record,
     version: Version,
     authorities: tuple[str, str],
+    initial_cluster: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Desired:
     """Work out what should lie on a member's host.
 
@@ -118,6 +119,7 @@ def desired(
         record: the cluster's record.
         version: the release that the member runs, or shall run.
         authorities: PEM of the authority for clients, and of the one for peers.
+        initial_cluster: names and peer URLs for a first start; otherwise those of the settings.
 
     Returns:
         The files and digests.
@@ -127,7 +129,7 @@ def desired(
     definition_path = init.definition.format(name=settings.etcd_service)
     ca, peer_ca = (settings.certificate_path(kind, member.name) for kind in ("ca", "peer_ca"))
     root = "root:root"
-    config = _config(cluster, member, record, version, ca, peer_ca)
+    config = _config(cluster, member, record, version, (ca, peer_ca), initial_cluster)
     binary = f"{settings.etcd_bin_dir}/etcd"
     folders = [settings.etcd_data_dir, *([settings.etcd_wal_dir] if settings.etcd_wal_dir else [])]
     values = {
@@ -176,8 +178,16 @@ def desired(
     )
 
 
-def _config(cluster: Cluster, member: Member, record: Record, version: Version, ca: str, peer_ca: str) -> str:
+def _config(
+    cluster: Cluster,
+    member: Member,
+    record: Record,
+    version: Version,
+    authorities: tuple[str, str],
+    initial_cluster: Mapping[str, tuple[str, ...]] | None,
+) -> str:
     settings = member.settings
+    ca, peer_ca = authorities
 
     def tls(role: Literal["server", "peer"], authority: str) -> TlsFiles:
         return TlsFiles(
@@ -195,7 +205,7 @@ def _config(cluster: Cluster, member: Member, record: Record, version: Version, 
             listen_client_urls=member.listen_client_urls,
             advertise_peer_urls=(member.peer_url,),
             advertise_client_urls=(member.client_url,),
-            initial_cluster=cluster.initial_cluster,
+            initial_cluster=initial_cluster or cluster.initial_cluster,
             token=record.token,
             state="new" if record.open else "existing",
             client_tls=tls("server", ca),

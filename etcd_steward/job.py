@@ -8,6 +8,7 @@ from datetime import datetime
 
 from etcd_steward import configuration, versions
 from etcd_steward.authority import PkiError
+from etcd_steward.decisions import JOINING
 from etcd_steward.desired import Desired, desired
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
@@ -56,6 +57,7 @@ class Job:
         works: what is left to do on each host.
         order: the hosts whose members need a turn, in the order in which they get it.
         problems: settings that do not fit the release that a member runs.
+        joins: the hosts whose members join, finish joining, are replaced or move, in that order.
     """
 
     sight: Sight
@@ -67,11 +69,12 @@ class Job:
     works: Mapping[str, Work]
     order: tuple[str, ...]
     problems: tuple[Complaint, ...] = ()
+    joins: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
         """Whether anything is changed anywhere."""
-        return self.gate or any(one.anything for one in self.works.values())
+        return self.gate or bool(self.joins) or any(one.anything for one in self.works.values())
 
     def essence(self) -> object:
         """Return what must be the same when it is looked at again before execution."""
@@ -90,6 +93,7 @@ class Job:
                 for host, one in self.works.items()
             },
             self.order,
+            self.joins,
         )
 
 
@@ -154,6 +158,7 @@ def make_job(
         works=works,
         order=_order(sight, works),
         problems=tuple(problems),
+        joins=tuple(host for action in JOINING for host in plan.acting(action) if scope == Scope()),
     )
 
 
@@ -260,6 +265,7 @@ def reasons_against(job: Job) -> list[Complaint]:
             "bootstrap",
             "start",
             "converge",
+            *JOINING,
         }:
             complaints.append(complaint)
         if needed and not settings.etcd_time_sync:

@@ -18,6 +18,7 @@ __all__ = [
     "Process",
     "ScheduleState",
     "Service",
+    "listed_members",
     "see_cluster",
 ]
 
@@ -235,9 +236,21 @@ def see_cluster(hosts: dict[str, HostState]) -> tuple[ClusterState | None, set[i
         cluster = int(answer.members["header"]["cluster_id"])
         ids.add(cluster)
         if found is None:
-            listed = tuple(_listed(entry) for entry in answer.members.get("members", ()))
+            listed = tuple(listed_members(answer.members))
             found = ClusterState(cluster, listed, int(answer.status.get("leader", 0)), host)
     return found, ids
+
+
+def listed_members(answer: dict[str, Any]) -> list[ListedMember]:
+    """Read the decoded answer of `etcdctl member list`.
+
+    Args:
+        answer: the decoded JSON.
+
+    Returns:
+        The members.
+    """
+    return [_listed(entry) for entry in answer.get("members", ())]
 
 
 def _listed(entry: dict[str, Any]) -> ListedMember:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from etcd_steward.beside_quorum import with_quorum
+from etcd_steward.beside_quorum import never_started, with_quorum
 from etcd_steward.decisions import NO_ROOT, Action, Decision, Plan, Refusal, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.forming import form, without_quorum
@@ -44,7 +44,7 @@ def decide(
             if not state.reached:
                 decision = Decision(member.host, "d", "wait", state.problem)
             else:
-                _check_host(member, state, doubles, resuming=still_open(records))
+                _check_host(member, state, doubles, resuming=_may_be_empty(member, seen, records))
                 decision = (
                     with_quorum(cluster, member, state, seen, records)
                     if seen
@@ -59,6 +59,14 @@ def decide(
     if seen is None and not refusals:
         return form(cluster, hosts, records, decisions, forget)
     return Plan(decisions, tuple(refusals), tuple(notes))
+
+
+def _may_be_empty(member: Member, seen: ClusterState | None, records: Mapping[str, Record]) -> bool:
+    """Tell whether a process without data is the sign of an interrupted start, and not of a lost disk."""
+    listed = seen.members if seen else ()
+    return still_open(records) or any(
+        never_started(one) and member.peer_url in one.peer_urls for one in listed
+    )
 
 
 def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *, resuming: bool) -> None:

@@ -57,7 +57,7 @@ def check_host(member: Member, state: HostState, action: Action) -> list[Complai
                 "install a time daemon by hand and set etcd_time_sync = False",
             ),
         )
-    if action == "bootstrap" and not state.service.running:
+    if action in {"bootstrap", "join", "replace"} and not state.service.running:
         complaints += _room(member, state)
     return complaints
 

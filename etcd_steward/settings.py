@@ -208,6 +208,12 @@ class Settings(BaseModel):
         "Id of a lost cluster that may be forgotten, so that a new one is made.",
         "cdf818194e3a8c32",
     )
+    etcd_replace: Word | None = _key(
+        None, "Member whose disk is lost for ever: it is removed, and joins anew.", "etcd02"
+    )
+    etcd_move_aside: list[Word] = _key(
+        [], "Members whose data is of another cluster or another life, and may be moved aside.", ["etcd02"]
+    )
     etcd_break_lock: bool = _key(False, "Take the lock from a run that is surely dead.", True)
     etcd_timeout: Annotated[int, Field(ge=5, le=3600)] = _key(
         90, "Seconds that a member has to become healthy.", 180

@@ -114,7 +114,7 @@ def turn(run: Converge) -> Commands:
             return
         host.log(f"the turn of {member.name}: {', '.join(left.reasons())}")
         stop = left.restart and state.service.running
-        yield FunctionCommand(_others_are_well, (run, member, stop), {})
+        yield FunctionCommand(others_are_well, (run, member, stop), {})
         files = [file for file in left.files if file.turn]
         made = contents(member, list(left.certificates), files, job.sight.credentials.pair)
         yield apply_command(
@@ -126,7 +126,7 @@ def turn(run: Converge) -> Commands:
             stop=stop,
             start=stop or not state.service.running,
         )
-        yield FunctionCommand(_is_back, (run, member), {})
+        yield FunctionCommand(is_back, (run, member), {})
 
 
 def show_error(run: Converge, host: Host, member: Member) -> None:
@@ -135,7 +135,7 @@ def show_error(run: Converge, host: Host, member: Member) -> None:
         host.log_styled(f"etcd's last error: {error}", fg="yellow")
 
 
-def _other_voters(sight: Sight, member: Member) -> dict[str, str]:
+def other_voters(sight: Sight, member: Member) -> dict[str, str]:
     """Name the client URL of every other voter, also of those that the inventory does not know."""
     known = {other.peer_url: other for other in sight.cluster.members}
     if sight.seen is None:
@@ -147,7 +147,7 @@ def _other_voters(sight: Sight, member: Member) -> dict[str, str]:
     }
 
 
-def _observer(sight: Sight, member: Member) -> Member:
+def observer_beside(sight: Sight, member: Member) -> Member:
     """Choose the host from which the others are looked at: not the one that is about to change."""
     others = [other for other in sight.cluster.members if other.name != member.name]
     return next(
@@ -155,12 +155,12 @@ def _observer(sight: Sight, member: Member) -> Member:
     )
 
 
-def _others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
+def others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
     sight = run.job().sight
-    others = _other_voters(sight, member)
+    others = other_voters(sight, member)
     if not others:
         return True
-    observer = _observer(sight, member)
+    observer = observer_beside(sight, member)
     healthy, down = look_at(run.cluster_run, observer, others)
     if down:
         told = "; ".join(f"{name}: {said}" for name, said in down.items())
@@ -185,12 +185,12 @@ def _others_are_well(state: State, host: Host, run: Converge, member: Member, st
     return True
 
 
-def _is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
+def is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
     job = run.job()
-    others = _other_voters(job.sight, member)
+    others = other_voters(job.sight, member)
     goal = 0
     if others:
-        healthy, _ = look_at(run.cluster_run, _observer(job.sight, member), others)
+        healthy, _ = look_at(run.cluster_run, observer_beside(job.sight, member), others)
         goal = max((status.index for status in healthy.values()), default=0)
     settings = member.settings
     status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout, applied=goal)

@@ -7,7 +7,7 @@ from pyinfra.api import deploy
 
 from etcd_steward import versions
 from etcd_steward.converge import Converge
-from etcd_steward.operations import account, cluster, membership, release, time
+from etcd_steward.operations import account, cluster, joining, membership, release, time
 from etcd_steward.run import cluster_run
 
 __all__ = ["etcd"]
@@ -60,5 +60,9 @@ def etcd() -> None:
     for turned in host.loop(job.order):
         if turned == host.name:
             membership.turn(name=f"Turn of {job.sight.cluster.member(turned).name}", run=run, _serial=True)
+    for newcomer in host.loop(job.joins):
+        if newcomer == host.name:
+            what = job.plan.decisions[newcomer].action.capitalize()
+            joining.joined(name=f"{what} {job.sight.cluster.member(newcomer).name}", run=run, _serial=True)
     membership.settled(name="Close the record", run=run)
     cluster.verified(name="Verify the cluster", run=run)

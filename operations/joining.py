@@ -1,0 +1,179 @@
+"""New members: admitted as learners, started, and promoted once they have caught up."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from pyinfra import context
+from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
+
+from etcd_steward.admission import await_learner, change_members, initial_cluster, list_members
+from etcd_steward.commands import apply_command, contents
+from etcd_steward.desired import desired
+from etcd_steward.failing import fail, failing
+from etcd_steward.operations.membership import (
+    is_back,
+    observer_beside,
+    other_voters,
+    others_are_well,
+    show_error,
+)
+from etcd_steward.plan import quorum
+from etcd_steward.talk import look_at
+
+if TYPE_CHECKING:
+    from etcd_steward.converge import Converge
+    from etcd_steward.observed import ListedMember
+    from etcd_steward.topology import Member
+
+__all__ = ["joined"]
+
+Commands = Generator[StringCommand | FunctionCommand, None, None]
+
+
+@operation()
+def joined(run: Converge) -> Commands:
+    """
+    Let one member join, finish joining, be replaced, or move to another address; the others must all be healthy.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    job = run.job()
+    action = job.plan.decisions[host.name].action
+    if host.name not in job.joins:
+        host.noop("this member does not join")
+        return
+    member = job.sight.cluster.member(host.name)
+    if not host.state.is_executing:
+        yield StringCommand("#", action, member.name)
+        return
+    state = job.sight.hosts[host.name]
+    with run.rollout.turn(host.name, run.label) as refusal:
+        if refusal:
+            yield failing(refusal)
+            return
+        stop = state.service.running and action != "finish"
+        yield FunctionCommand(others_are_well, (run, member, False), {})
+        yield FunctionCommand(_admit, (run, member), {})
+        members: list[ListedMember] = run.once(f"members for {host.name}", list)
+        record, texts = job.record, job.sight.credentials.texts
+        if record is None or texts is None:
+            yield failing("found neither record nor authority, wanted both; next: run deploys/status.py")
+            return
+        wanted = desired(
+            job.sight.cluster,
+            member,
+            state,
+            record,
+            job.wanted[host.name].version,
+            texts,
+            initial_cluster(members, member),
+        )
+        left = job.works[host.name]
+        files = [
+            file for file in wanted.files if file in left.files or file.path == member.settings.config_path
+        ]
+        made = contents(member, list(left.certificates), files, job.sight.credentials.pair)
+        aside = action == "replace" or (action == "join" and state.data.identity is not None)
+        empty = aside or state.data.identity is None
+        yield apply_command(
+            member,
+            state,
+            left,
+            wanted,
+            made,
+            stop=stop,
+            start=stop or not state.service.running,
+            aside=aside,
+            empty=empty,
+        )
+        yield FunctionCommand(_catch_up, (run, member), {})
+        yield FunctionCommand(is_back, (run, member), {})
+
+
+def _admit(state: State, host: Host, run: Converge, member: Member) -> bool:
+    job = run.job()
+    action = job.plan.decisions[host.name].action
+    observer = observer_beside(job.sight, member)
+    members = list_members(run.cluster_run, observer)
+    listed = next((one for one in members if member.peer_url in one.peer_urls), None)
+    learners = [one.name or f"{one.id:016x}" for one in members if one.learner and one != listed]
+    if learners:
+        return fail(
+            state,
+            host,
+            f"found another learner ({', '.join(learners)}), wanted none; next: run again without this host, so that it is finished first",
+        )
+    voters = len([one for one in members if not one.learner])
+    if action == "replace" and listed is not None:
+        host.log(
+            f"voters {voters}, quorum {quorum(voters)}: {member.name} ({listed.id:016x}) is removed, then joins anew"
+        )
+        refused = change_members(run.cluster_run, observer, "remove", number=listed.id)
+        if refused:
+            return fail(
+                state,
+                host,
+                f"found that etcd does not remove {member.name} ({refused}), wanted it removed; next: see docs/troubleshooting.md",
+            )
+        listed, voters = None, voters - 1
+    if action == "move":
+        identity = job.sight.hosts[host.name].data.identity
+        refused = change_members(
+            run.cluster_run,
+            observer,
+            "update",
+            number=identity.member if identity else 0,
+            url=member.peer_url,
+        )
+        if refused:
+            return fail(
+                state,
+                host,
+                f"found that etcd does not move {member.name} ({refused}), wanted {member.peer_url}; next: see docs/troubleshooting.md",
+            )
+    elif listed is None:
+        host.log(
+            f"voters {voters}, quorum {quorum(voters)}: {member.name} joins as a learner, which changes neither"
+        )
+        refused = change_members(run.cluster_run, observer, "add", name=member.name, url=member.peer_url)
+        if refused:
+            return fail(
+                state,
+                host,
+                f"found that etcd does not admit {member.name} ({refused}), wanted it admitted; next: see docs/troubleshooting.md",
+            )
+    run.once(f"members for {host.name}", lambda: list_members(run.cluster_run, observer))
+    return True
+
+
+def _catch_up(state: State, host: Host, run: Converge, member: Member) -> bool:
+    job = run.job()
+    observer = observer_beside(job.sight, member)
+    settings = member.settings
+    healthy, _ = look_at(run.cluster_run, observer, other_voters(job.sight, member))
+    goal = max((status.index for status in healthy.values()), default=0)
+    status, said = await_learner(run.cluster_run, member, settings.etcd_timeout, goal)
+    if status is None:
+        show_error(run, host, member)
+        return fail(
+            state,
+            host,
+            f"found {member.name} behind after {settings.etcd_timeout} s ({said}), wanted it to catch up; next: run again, which goes on from here",
+        )
+    listed = next(
+        (one for one in list_members(run.cluster_run, observer) if member.peer_url in one.peer_urls), None
+    )
+    if listed is None or not listed.learner:
+        return True
+    refused = change_members(run.cluster_run, observer, "promote", number=listed.id)
+    if refused:
+        return fail(
+            state,
+            host,
+            f"found that etcd does not promote {member.name} yet ({refused}), wanted a voter; next: run again",
+        )
+    host.log(f"{member.name} is a voter now")
+    return True

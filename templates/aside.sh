@@ -1,0 +1,17 @@
+# Moves a member's data aside, in place: a data folder is often a mount point, and nothing is ever deleted.
+# Set before: data_dir wal_dir
+stamp=$(date -u +%Y%m%dT%H%M%SZ)
+free() { # path: the first name that is not taken
+  n=1
+  while [ -e "$1.$stamp-$n" ]; do n=$((n + 1)); done
+  printf '%s\n' "$1.$stamp-$n"
+}
+if [ -e "$data_dir/member" ]; then mv -nT "$data_dir/member" "$(free "$data_dir/member")"; fi
+if [ -n "$wal_dir" ] && [ -n "$(ls -A "$wal_dir" 2>/dev/null | grep -v '^wal\.' | grep -v '^lost+found$')" ]; then
+  to=$(free "$wal_dir/wal")
+  mkdir -m 700 "$to"
+  chown --reference="$wal_dir" "$to" 2>/dev/null || :
+  for entry in "$wal_dir"/*; do
+    case ${entry##*/} in wal.* | lost+found) ;; *) mv -n "$entry" "$to/" ;; esac
+  done
+fi
