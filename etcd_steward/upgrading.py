@@ -160,11 +160,12 @@ def _room(sight: Sight) -> list[Complaint]:
     return complaints
 
 
-def differing_hashes(answer: str) -> str:
+def differing_hashes(answer: str, members: int) -> str:
     """Judge the hashes of all members at one revision (etcd's guide to data corruption).
 
     Args:
         answer: the JSON of `etcdctl endpoint hashkv`.
+        members: how many must have answered.
 
     Returns:
         What differs; empty where all are equal.
@@ -176,6 +177,8 @@ def differing_hashes(answer: str) -> str:
         told = {str(entry["Endpoint"]): int(entry["HashKV"]["hash"]) for entry in json.loads(answer)}
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"found an answer that holds no hashes: {answer[:200]}") from error
-    if len(set(told.values())) <= 1:
+    if len(told) != members:
+        raise ValueError(f"found hashes of {len(told)} members, wanted those of {members}")
+    if len(set(told.values())) == 1:
         return ""
     return ", ".join(f"{endpoint}: {number:08x}" for endpoint, number in sorted(told.items()))

@@ -82,7 +82,7 @@ def _compare(run: Converge, downgrade_to: Version | None) -> str:
     question = ctl(observer, "hashes.sh", endpoints=",".join(sight.cluster.endpoints), revision=revision)
     answer = ask(run.cluster_run, observer.host, question)
     try:
-        difference = differing_hashes(answer[-1] if answer else "")
+        difference = differing_hashes(answer[-1] if answer else "", len(sight.cluster.endpoints))
     except ValueError as error:
         return f"{error}, wanted one hash from every member; next: run again"
     if difference:
