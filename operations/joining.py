@@ -120,20 +120,9 @@ def _admit(state: State, host: Host, run: Converge, member: Member) -> bool:
             )
         listed, voters = None, voters - 1
     if action == "move":
-        identity = job.sight.hosts[host.name].data.identity
-        refused = change_members(
-            run.cluster_run,
-            observer,
-            "update",
-            number=identity.member if identity else 0,
-            url=member.peer_url,
-        )
+        refused = _move(run, observer, member, members)
         if refused:
-            return fail(
-                state,
-                host,
-                f"found that etcd does not move {member.name} ({refused}), wanted {member.peer_url}; next: see docs/troubleshooting.md",
-            )
+            return fail(state, host, refused)
     elif listed is None:
         host.log(
             f"voters {voters}, quorum {quorum(voters)}: {member.name} joins as a learner, which changes neither"
@@ -147,6 +136,27 @@ def _admit(state: State, host: Host, run: Converge, member: Member) -> bool:
             )
     run.once(f"members for {host.name}", lambda: list_members(run.cluster_run, observer))
     return True
+
+
+def _move(run: Converge, observer: Member, member: Member, members: list[ListedMember]) -> str:
+    found = run.job().sight.hosts[member.host]
+    number = found.data.identity.member if found.data.identity else 0
+    listed = next((one for one in members if one.id == number), None)
+    if listed is None:
+        return f"found no member {number:016x} any more, wanted it listed; next: run again"
+    header = (found.endpoint.status or {}).get("header", {})
+    if int(header.get("member_id", 0)) != number:
+        # Where this host's own etcd does not answer as this member, nobody else may: it would be the original of a clone.
+        alive, _ = look_at(run.cluster_run, observer, {url: url for url in listed.client_urls})
+        if any(status.member == number for status in alive.values()):
+            return (
+                f"found {listed.name} ({number:016x}) alive at {', '.join(listed.client_urls)}, and its data on this host too, "
+                "wanted one of them; next: this host is a clone: reinstall it, or stop the original first"
+            )
+    refused = change_members(run.cluster_run, observer, "update", number=number, url=member.peer_url)
+    if refused:
+        return f"found that etcd does not move {member.name} ({refused}), wanted {member.peer_url}; next: see docs/troubleshooting.md"
+    return ""
 
 
 def _catch_up(state: State, host: Host, run: Converge, member: Member) -> bool:

@@ -140,10 +140,14 @@ def other_voters(sight: Sight, member: Member) -> dict[str, str]:
     known = {other.peer_url: other for other in sight.cluster.members}
     if sight.seen is None:
         return {other.name: other.client_url for other in known.values() if other.name != member.name}
+    identity = sight.hosts[member.host].data.identity
+    own = identity.member if identity is not None else None
     return {
         one.name: known[one.peer_urls[0]].client_url if one.peer_urls[0] in known else one.client_urls[0]
         for one in sight.seen.voters
-        if member.peer_url not in one.peer_urls and (one.client_urls or one.peer_urls[0] in known)
+        if one.id != own
+        and member.peer_url not in one.peer_urls
+        and (one.client_urls or one.peer_urls[0] in known)
     }
 
 
