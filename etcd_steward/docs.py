@@ -21,6 +21,7 @@ _TYPES = {
     "HostPath": "path on the host",
     "Ip": "IP address",
     "Line": "text",
+    "MemberKey": "name, id or peer URL",
     "Mirror": "http or https address",
     "Port": "port, 1 to 65535",
     "Release": "version as text",
@@ -126,6 +127,10 @@ Every verb reads all settings, as they say what is wanted. These only matter to 
 - `deploys/etcd.py`, `deploys/upgrade.py`, `deploys/renew.py`: `etcd_allow_outage`, `etcd_timeout`.
 - `deploys/upgrade.py`: `etcd_version` is where it goes; `etcd_rollback`.
 - `deploys/renew.py`: `etcd_renew_days`, `etcd_renew_all`.
+- `deploys/remove.py`: `etcd_member`, `etcd_allow_outage`.
+- `deploys/reset.py`: `etcd_reset`.
+- `deploys/maintain.py`: `etcd_compact`, `etcd_compact_keep`, `etcd_maintain_quota_fraction`,
+  `etcd_maintain_fragmentation`, `etcd_force_version`.
 - `deploys/status.py`: `etcd_output`.
 
 ## Keys

@@ -21,6 +21,7 @@ from etcd_steward.values import (
     HostPath,
     Ip,
     Line,
+    MemberKey,
     Mirror,
     Port,
     Release,
@@ -274,6 +275,23 @@ class Settings(BaseModel):
         False,
         "upgrade: bring the members that run a newer release back, while others still run the old one.",
         True,
+    )
+
+    etcd_member: MemberKey | None = _key(
+        None, "remove: the member that leaves, by its name, its id or its peer URL.", "etcd02"
+    )
+    etcd_reset: ClusterId | None = _key(
+        None, "reset: id of the cluster that is ended, as status shows it.", "cdf818194e3a8c32"
+    )
+    etcd_compact: bool = _key(False, "maintain: forget old revisions, all but the newest.", True)
+    etcd_compact_keep: Annotated[int, Field(ge=0)] = _key(
+        1000, "maintain: revisions that compaction keeps.", 100
+    )
+    etcd_maintain_quota_fraction: Annotated[float, Field(ge=0, le=1)] = _key(
+        0.5, "maintain: part of its quota that a database must fill to be defragmented.", 0.8
+    )
+    etcd_maintain_fragmentation: Annotated[float, Field(ge=0, lt=1)] = _key(
+        0.5, "maintain: part of a database that must be unused for it to be defragmented.", 0.3
     )
 
     etcd_output: Literal["table", "json"] = _key("table", "How status prints.", "json")

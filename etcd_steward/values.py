@@ -22,6 +22,7 @@ __all__ = [
     "HostPath",
     "Ip",
     "Line",
+    "MemberKey",
     "Mirror",
     "Port",
     "Release",
@@ -103,10 +104,21 @@ def _digests(value: Any) -> Any:
     return value
 
 
-def _cluster_id(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{1,16}", value):
-        raise ValueError("up to 16 hexadecimal digits, as the refusal shows them")
-    return value
+def _cluster_id(value: Any) -> str:
+    # pyinfra's `--data` turns digits alone into a number, and 12e4 into another one: 0x in front prevents it.
+    text = str(value).zfill(16) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"(0x)?[0-9a-f]{1,16}", text):
+        raise ValueError("up to 16 hexadecimal digits, with 0x in front where they look like a number")
+    return text.removeprefix("0x").zfill(16)
+
+
+def _member_key(value: Any) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9@:/\[\]._-]{1,200}", text):
+        raise ValueError(
+            "a member's name, id or peer URL; an id with 0x in front where it looks like a number"
+        )
+    return text
 
 
 def _time_zone(value: str) -> str:
@@ -131,7 +143,8 @@ Line = Annotated[str, AfterValidator(_line)]
 DataPath = Annotated[str, AfterValidator(_data_path)]
 Mirror = Annotated[str, AfterValidator(_mirror)]
 Digests = Annotated[dict[str, str] | str, BeforeValidator(_digests)]
-ClusterId = Annotated[str, AfterValidator(_cluster_id)]
+ClusterId = Annotated[str, BeforeValidator(_cluster_id)]
+MemberKey = Annotated[str, BeforeValidator(_member_key)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=36500)]

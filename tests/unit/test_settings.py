@@ -141,7 +141,7 @@ def test_a_wrong_value_is_told_with_what_was_found_what_is_wanted_and_an_example
             ["abc", "g" * 64, "0" * 63, "0" * 65, {"amd64": "abc"}, {"mips": "0" * 64}, 7, {"arm64": None}],
         ),
         ("etcd_digests", ["any", 1]),
-        ("etcd_forget_cluster", ["xyz", "", "0" * 17, 12, "CDF8"]),
+        ("etcd_forget_cluster", ["xyz", "", "0" * 17, 12e4, "CDF8"]),
         ("etcd_timeout", [4, 3601, "soon"]),
         ("etcd_max_skew", [0, -1, 61, "nan", float("nan"), float("inf")]),
         ("etcd_time_servers", ["ntp.example.org", ["a b"], [7]]),
@@ -312,3 +312,15 @@ def test_any_key_that_begins_like_ours_is_known_or_refused_in_a_sentence(rest, v
     _, complaints = read_settings("n1", {f"etcd_{rest}": value})
     assert all(SENTENCE.fullmatch(str(complaint)) for complaint in complaints)
     assert complaints or f"etcd_{rest}" in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    "value", ["00ab818194e3a8c3", "ab818194e3a8c3", "0x00ab818194e3a8c3"], ids=["full", "short", "prefixed"]
+)
+def test_a_clusters_id_is_read_as_etcd_and_its_tools_write_it(value):
+    assert accepted(etcd_reset=value).etcd_reset == "00ab818194e3a8c3"
+
+
+def test_an_id_of_digits_alone_is_read_though_pyinfra_makes_a_number_of_it():
+    assert accepted(etcd_reset=12818194103802).etcd_reset == "0012818194103802"
+    assert accepted(etcd_member=12818194103802).etcd_member == "12818194103802"
