@@ -69,7 +69,10 @@ class Result:
         failed: the hosts that failed something, or could not be connected to.
         commands: every command that each host was given, in order.
         stdout: what was printed for machines and people.
-        log: what pyinfra would have printed on the way.
+        log: what pyinfra would have printed on the way, with all its debug lines.
+        stdin: what each host was given over standard input.
+        uploads: the paths that files were copied to on each host.
+        operations: the names of the operations, in order.
     """
 
     refused: str
@@ -78,6 +81,9 @@ class Result:
     stdout: str
     log: str
     state: State
+    stdin: dict[str, list[str]]
+    uploads: dict[str, list[str]]
+    operations: list[str]
 
 
 class World:
@@ -382,6 +388,7 @@ def run_deploy(
     yes: bool = True,
     data: dict[str, Any] | None = None,
     limit: list[str] | None = None,
+    mode: str = "",
 ) -> Result:
     """Run a verb over pretended hosts, as `pyinfra -y INVENTORY deploys/VERB.py` does.
 
@@ -391,10 +398,13 @@ def run_deploy(
         yes: without it, pyinfra runs every operation twice: once to tell what would change.
         data: what `--data` sets.
         limit: inventory names, as `--limit` names them.
+        mode: `dry`, `serial` or `no_wait`, as pyinfra's options of these names.
 
     Returns:
         What it did.
     """
+    stdin: dict[str, list[str]] = {name: [] for name in hosts}
+    uploads: dict[str, list[str]] = {name: [] for name in hosts}
     commands: dict[str, list[str]] = {name: [] for name in hosts}
 
     def connect(self: FakeConnector) -> None:
@@ -407,6 +417,17 @@ def run_deploy(
         lines = list(host.lines) if PROBE in command else host.reply(command)
         return lines is not None, CommandOutput([OutputLine("stdout", line) for line in lines or ()])
 
+    run_shell_command = FakeConnector.run_shell_command
+
+    def run(self: FakeConnector, command: Any, *args: Any, **arguments: Any) -> tuple[bool, CommandOutput]:
+        if arguments.get("_stdin"):
+            stdin[self.host.name].append(str(arguments["_stdin"]))
+        return run_shell_command(self, command, *args, **arguments)
+
+    def put_file(self: FakeConnector, _source: Any, target: str, *_args: Any, **_arguments: Any) -> bool:
+        uploads[self.host.name].append(target)
+        return True
+
     groups: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for host in hosts.values():
         for group in host.groups:
@@ -418,19 +439,22 @@ def run_deploy(
     handler = logging.StreamHandler(log)
     level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     chosen = None if limit is None else [inventory.get_host(name) for name in limit]
-    state = State(inventory, Config(), check_for_changes=not yes, initial_limit=chosen)
+    state = State(inventory, Config(), check_for_changes=not yes or mode == "dry", initial_limit=chosen)
     refused = ""
     try:
         with (
             mock.patch.object(FakeConnector, "connect", connect),
             mock.patch.object(FakeConnector, "_lookup_response", lookup),
+            mock.patch.object(FakeConnector, "run_shell_command", run),
+            mock.patch.object(FakeConnector, "put_file", put_file),
             contextlib.redirect_stdout(stdout),
         ):
             connect_all(state)
             add_deploy(state, verb)
-            run_ops(state)
+            if mode != "dry":
+                run_ops(state, serial=mode == "serial", no_wait=mode == "no_wait")
             disconnect_all(state)
     except (DeployError, PyinfraError) as error:
         refused = str(error)
@@ -438,4 +462,7 @@ def run_deploy(
         logger.removeHandler(handler)
         logger.setLevel(level)
     failed = {host.name for host in state.failed_hosts}
-    return Result(refused, failed, commands, stdout.getvalue(), log.getvalue(), state)
+    operations = [", ".join(sorted(state.get_op_meta(op).names)) for op in state.get_op_order()]
+    return Result(
+        refused, failed, commands, stdout.getvalue(), log.getvalue(), state, stdin, uploads, operations
+    )

@@ -85,11 +85,9 @@ def all_with_data(**changes):
     return hosts(*(host(name, name, **changes) for name in IDS))
 
 
-def listed(name, **changes):
+def listed(name):
     member = CLUSTER.member(name)
-    return replace(
-        ListedMember(IDS[name], name, (member.peer_url,), (member.client_url,), learner=False), **changes
-    )
+    return ListedMember(IDS[name], name, (member.peer_url,), (member.client_url,), learner=False)
 
 
 def seen(*members, **changes):
@@ -188,12 +186,9 @@ def test_b_f2_a_cluster_of_which_one_record_is_closed_has_formed_and_is_not_made
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
     plan = decided(states, records={"the controller": OPEN, "n1": OPEN, "n2": CLOSED, "n3": OPEN})
     assert plan.acting("bootstrap") == []
-    told = refused(
-        hosts(host("n1", "n1"), host("n2", "n2"), host("n3")),
-        seen(listed("n1"), listed("n2"), unstarted("n3")),
-        {"the controller": OPEN, "n2": CLOSED},
-    )
-    assert told[0].startswith("n3: found a listed member that never started")
+    answer = seen(listed("n1"), listed("n2"), unstarted("n3"))
+    plan = decided(states, answer, {"the controller": OPEN, "n2": CLOSED})
+    assert rows(plan)["n3"] == ("h", "finish")
 
 
 # Rows c to f: no quorum answers, and a cluster once formed.
@@ -346,13 +341,22 @@ def test_g_etcds_authentication_without_rights_for_us_is_told_with_the_commands_
     )
 
 
-@pytest.mark.parametrize("member", [unstarted("n3"), listed("n3", learner=True)])
-def test_h_f9_a_failed_join_is_refused_and_never_removed_and_added(member):
+def test_h_f9_a_failed_join_is_finished_and_never_removed_and_added():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
-    (told,) = refused(states, seen(listed("n1"), listed("n2"), member), {"the controller": CLOSED})
-    assert told == (
-        "n3: found a listed member that never started, wanted a member with data; next: finishing a failed join is not built yet"
-    )
+    plan = decided(states, seen(listed("n1"), listed("n2"), unstarted("n3")), {"the controller": CLOSED})
+    assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
+
+
+def test_h_f9_a_learner_with_its_data_is_finished():
+    learner = replace(listed("n3"), learner=True)
+    plan = decided(all_with_data(), seen(listed("n1"), listed("n2"), learner))
+    assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
+
+
+def test_h_a_learner_that_has_lost_its_data_is_not_started_empty():
+    learner = replace(listed("n3"), learner=True)
+    states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
+    assert refused(states, seen(listed("n1"), listed("n2"), learner))
 
 
 def test_i_f2_f3_a_member_that_lost_its_data_is_never_started_empty():
@@ -360,9 +364,28 @@ def test_i_f2_f3_a_member_that_lost_its_data_is_never_started_empty():
     assert refused(states, seen(), {"the controller": CLOSED}) == [
         (
             f"n3: found no data in /var/lib/etcd, though the cluster knows this member ({IDS['n3']:016x}), wanted its data; "
-            "next: mount its disk; if the disk is lost, the member has to be replaced. It is never started empty"
+            "next: mount its disk; if the disk is lost for ever, run with --data etcd_replace=n3. It is never started empty"
         )
     ]
+
+
+def test_i_only_the_named_member_is_replaced():
+    states = hosts(host("n1", "n1"), host("n2"), host("n3"))
+    plan = decided(states, seen(), {"the controller": CLOSED}, cluster=make_cluster(etcd_replace="n3"))
+    assert rows(plan)["n3"] == ("i", "replace")
+    assert [str(refusal).partition(":")[0] for refusal in plan.refusals] == ["n2"]
+
+
+def test_i_a_member_that_has_its_data_is_not_replaced_even_where_it_is_named():
+    plan = decided(all_with_data(), seen(), cluster=make_cluster(etcd_replace="n3"))
+    assert rows(plan)["n3"] == ("g", "converge")
+
+
+@pytest.mark.parametrize("answer", [None, seen()])
+def test_i_what_cannot_be_read_is_not_replaced_even_where_it_is_named(answer):
+    for data in ("half", "unknown"):
+        states = all_with_data() | hosts(host("n3", data))
+        assert refused(states, answer, cluster=make_cluster(etcd_replace="n3", etcd_move_aside=["n3"]))
 
 
 def test_i_f2_an_open_record_is_no_licence_to_start_a_known_member_empty():
@@ -395,20 +418,17 @@ def test_j_a_process_without_data_at_its_path_is_refused_and_not_restarted(answe
     ]
 
 
-def test_k_a_member_whose_peer_url_differs_is_refused():
-    member = listed("n3", peer_urls=("https://10.9.9.9:2380",))
-    assert refused(all_with_data(), seen(listed("n1"), listed("n2"), member)) == [
-        (
-            "n3: found peer URLs https://10.9.9.9:2380, wanted https://10.0.0.3:2380; "
-            "next: set etcd_address back: moving a member to another address is not built yet"
-        )
-    ]
+def test_k_a_member_whose_peer_url_differs_is_moved():
+    member = replace(listed("n3"), peer_urls=("https://10.9.9.9:2380",))
+    plan = decided(all_with_data(), seen(listed("n1"), listed("n2"), member))
+    assert (rows(plan)["n3"], plan.refusals) == (("k", "move"), ())
 
 
 def test_k_f40_addresses_are_compared_whole():
     # 10.0.0.1 is the beginning of 10.0.0.11 and of 10.0.0.13.
     members = [
-        listed(name, peer_urls=(f"https://10.0.0.1{number}:2380",)) for number, name in enumerate(IDS, 1)
+        replace(listed(name), peer_urls=(f"https://10.0.0.1{number}:2380",))
+        for number, name in enumerate(IDS, 1)
     ]
     plan = decided(all_with_data(), seen(*members))
     assert [decision.row for decision in plan.decisions.values()] == ["k", "k", "k"]
@@ -416,7 +436,7 @@ def test_k_f40_addresses_are_compared_whole():
 
 
 def test_k_an_empty_host_whose_name_is_listed_with_another_address_is_refused():
-    member = listed("n3", peer_urls=("https://10.9.9.9:2380",))
+    member = replace(listed("n3"), peer_urls=("https://10.9.9.9:2380",))
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
     (told,) = refused(states, seen(listed("n1"), listed("n2"), member))
     assert told == (
@@ -424,10 +444,15 @@ def test_k_an_empty_host_whose_name_is_listed_with_another_address_is_refused():
     )
 
 
-def test_l_a_host_that_is_not_listed_is_refused_for_now():
+def test_l_an_empty_host_that_is_not_listed_joins():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
-    (told,) = refused(states, seen(listed("n1"), listed("n2")))
-    assert told.startswith("n3: found a host that is not yet a member, wanted a member; next: take it out")
+    plan = decided(states, seen(listed("n1"), listed("n2")), {"the controller": CLOSED})
+    assert (rows(plan)["n3"], plan.refusals) == (("l", "join"), ())
+
+
+def test_l_a_host_that_does_not_answer_does_not_join():
+    plan = decided(hosts(host("n1", "n1"), host("n2", "n2"), silent("n3")), seen(listed("n1"), listed("n2")))
+    assert rows(plan)["n3"][1] == "wait"
 
 
 @pytest.mark.parametrize("answer", [None, seen()])
@@ -465,7 +490,7 @@ def test_n_f5_f6_data_of_a_removed_member_is_refused():
     assert refused(states, seen()) == [
         (
             "n3: found data of a removed member in /var/lib/etcd (id 1234567890abcdef), wanted data of a present member, or none; "
-            "next: if this data is not needed, move the folder's content aside by hand, then run again"
+            "next: if this data is not needed, stop etcd there and run with --data etcd_move_aside=n3"
         )
     ]
 
@@ -476,6 +501,22 @@ def test_n_f6_data_of_another_cluster_is_refused():
     assert told.startswith(
         f"n3: found data of another cluster in /var/lib/etcd (id {FOREIGN:016x}), wanted data of cluster {CLUSTER_ID:016x}, or none"
     )
+
+
+@pytest.mark.parametrize("data", [REMOVED, (REMOVED, FOREIGN)])
+def test_n_only_the_data_of_the_named_member_is_moved_aside_and_only_while_it_is_stopped(data):
+    states = hosts(host("n1", "n1"), host("n2", data), host("n3", "n3"))
+    cluster = make_cluster(etcd_move_aside=["n2"])
+    assert rows(decided(states, seen(), cluster=cluster))["n2"] == ("n", "join")
+    assert refused(states, seen(), cluster=make_cluster(etcd_move_aside=["n3"]))
+    states["n2"] = replace(states["n2"], processes=(OUR_PROCESS,))
+    assert refused(states, seen(), cluster=cluster)
+
+
+def test_n_data_of_a_present_member_is_never_moved_aside():
+    cluster = make_cluster(etcd_move_aside=["n1", "n2", "n3"])
+    assert decided(all_with_data(), seen(), cluster=cluster).acting("join") == []
+    assert decided(all_with_data(), None, {"n1": CLOSED}, cluster=cluster).acting("join") == []
 
 
 @pytest.mark.parametrize("answer", [None, seen()])
@@ -675,6 +716,11 @@ def test_whatever_is_seen_no_cluster_is_made_over_what_may_be_one(world):
             assert state.data.identity is not None
         if decision.action == "start":
             assert answer is None
+        if decision.action in {"join", "finish", "move", "replace"}:
+            assert answer is not None
+            # Nothing was named that may be replaced or moved aside.
+            assert decision.action != "replace"
+            assert decision.action != "join" or state.data.value == "empty"
         if decision.action == "converge":
             assert answer is not None
             assert state.data.identity.cluster == answer.id
