@@ -47,11 +47,12 @@ def _kept(
     made: dict[object, Site] = {}
     with ExitStack() as stack:
 
-        def make(families: Sequence[str], connector: str = "docker") -> Site:
-            key = (tuple(families), connector)
+        def make(families: Sequence[str], connector: str = "docker", **settings: Any) -> Site:
+            key = (tuple(families), connector, repr(settings))
             if key not in made:
                 folder = tmp_path_factory.mktemp("shared")
-                made[key] = _site(stack, families, connector, mirror_url, cache, folder, {})
+                more = {"settings": settings}
+                made[key] = _site(stack, families, connector, mirror_url, cache, folder, more)
                 made[key].etcd("-y").succeeded()
             return made[key]
 
@@ -62,9 +63,9 @@ def _kept(
 def shared(_kept: Callable[..., Site]) -> Callable[..., Site]:
     """Give a function that returns a converged cluster which tests share: leave it as it was found."""
 
-    def give(families: Sequence[str], connector: str = "docker") -> Site:
+    def give(families: Sequence[str], connector: str = "docker", **settings: Any) -> Site:
         targets.SEEN.update(families)
-        return _kept(families, connector)
+        return _kept(families, connector, **settings)
 
     return give
 
