@@ -80,8 +80,22 @@ class Converge:
         return job
 
     def _mode(self, job: Job) -> list[Complaint]:
+        from etcd_steward.cli_mode import one_by_one  # noqa: PLC0415 - only here
+
+        mode = one_by_one()
         if not job.plan.acting("bootstrap"):
-            return []
+            # Down members come first; in these modes pyinfra itself chooses who comes first.
+            down = [host for host in job.order if not job.sight.hosts[host].endpoint.healthy]
+            if not (mode and down and len(job.order) > 1):
+                return []
+            return [
+                Complaint(
+                    self.cluster_run.name,
+                    f"{mode} while {', '.join(down)} is down",
+                    "the turn of a member that is down before all others",
+                    f"run without {mode}",
+                )
+            ]
         state = self.cluster_run.state
         if any(not state.is_host_in_limit(host) for host in self.cluster_run.hosts.values()):
             return [
@@ -92,9 +106,6 @@ class Converge:
                     "run without it",
                 )
             ]
-        from etcd_steward.cli_mode import one_by_one  # noqa: PLC0415 - only here
-
-        mode = one_by_one()
         if mode:
             return [
                 Complaint(
