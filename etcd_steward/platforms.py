@@ -18,6 +18,7 @@ class Init:
         mode: file mode of the definition.
         load: makes a changed definition known.
         enable: starts the service at boot.
+        disable: stops it and does not start it at boot any more.
         start: starts it without waiting for etcd's quorum.
         stop: stops it and waits.
         logs: prints its last lines.
@@ -29,6 +30,7 @@ class Init:
     mode: str
     load: str
     enable: str
+    disable: str
     start: str
     stop: str
     logs: str
@@ -42,6 +44,7 @@ INITS = {
         mode="644",
         load="systemctl daemon-reload",
         enable="systemctl enable --quiet {name}.service",
+        disable="systemctl disable --quiet --now {name}.service; systemctl reset-failed {name}.service 2>/dev/null || true",
         # Type=notify reports success only once the member has a quorum, which a first member cannot have alone.
         start="systemctl reset-failed {name}.service 2>/dev/null || true; systemctl start --no-block {name}.service",
         stop="systemctl stop {name}.service",
@@ -54,6 +57,7 @@ INITS = {
         mode="755",
         load=":",
         enable="rc-update --quiet add {name} default",
+        disable="if [ -e /etc/runlevels/default/{name} ]; then rc-update --quiet delete {name} default; fi; rc-service --quiet {name} stop",
         start="rc-service --quiet {name} zap >/dev/null 2>&1 || true; rc-service --quiet {name} start",
         stop="rc-service --quiet {name} stop",
         # sudo logs our own commands there too: the tag is compared, not searched.

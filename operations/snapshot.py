@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from etcd_steward.schedule import Schedule
     from etcd_steward.topology import Member
 
-__all__ = ["fetched", "scheduled", "taken"]
+__all__ = ["fetched", "scheduled", "switch", "taken"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -115,11 +115,17 @@ def scheduled(schedule: Schedule, state: HostState) -> Commands:
         return
     yield writing(
         [Content(file.path, file.content, file.mode, file.owner) for file in files],
-        after=_switch(schedule, lacking),
+        after=switch(schedule, lacking),
     )
 
 
-def _switch(schedule: Schedule, lacking: list[str]) -> str:
+def switch(schedule: Schedule, lacking: list[str]) -> str:
+    """Write the shell text that makes a written schedule work, or ends it.
+
+    Args:
+        schedule: the schedule.
+        lacking: what `Schedule.lacking` told.
+    """
     if schedule.init == "openrc":
         parts = []
         if schedule.table in lacking or not schedule.wanted:
