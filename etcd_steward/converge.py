@@ -175,6 +175,10 @@ class Converge:
             host: the inventory's name of the host.
         """
         job = self.job()
+        if host in job.joins:
+            # It was started with the members of that moment; others may have joined after it.
+            config = job.sight.cluster.member(host).settings.config_path
+            return [file for file in job.settled[host].files if file.path == config]
         if host not in job.settled or job.plan.decisions[host].action not in {"bootstrap", "converge"}:
             return []
         if job.gate:
@@ -194,28 +198,40 @@ class Converge:
             return Work()
         return Work(folders=left.folders, enable=left.enable)
 
+    def arch(self, host: str) -> str:
+        """Name a host's architecture as releases do; empty where the host did not answer.
+
+        Args:
+            host: the inventory's name of the host.
+        """
+        state = self.job().sight.hosts[host]
+        return versions.release_arch(state.machine) if state.reached else ""
+
     def archive(self, host: Host) -> Callable[[], releases.Archive]:
         """Return what fetches the release for a host's architecture, once per run.
 
         Args:
             host: the host.
         """
-        job = self.job()
-        settings = job.sight.cluster.settings
-        arch = versions.release_arch(job.sight.hosts[host.name].machine)
-        version = job.wanted[host.name].version
-        fetch = partial(
-            releases.obtain,
-            version,
-            arch,
-            mirror=settings.etcd_mirror,
-            folder=settings.etcd_archive_dir,
-            digest=settings.etcd_sha256,
-            digests=settings.etcd_digests,
-            cache=Path(settings.etcd_cache_dir).expanduser(),
-            progress=host.log,
-        )
-        return lambda: self.once(f"archive {version} {arch}", fetch)
+
+        def fetch() -> releases.Archive:
+            settings = self.job().sight.cluster.settings
+            version, arch = self.job().wanted[host.name].version, self.arch(host.name)
+            obtain = partial(
+                releases.obtain,
+                version,
+                arch,
+                mirror=settings.etcd_mirror,
+                folder=settings.etcd_archive_dir,
+                digest=settings.etcd_sha256,
+                digests=settings.etcd_digests,
+                cache=Path(settings.etcd_cache_dir).expanduser(),
+                progress=host.log,
+            )
+            archive: releases.Archive = self.once(f"archive {version} {arch}", obtain)
+            return archive
+
+        return fetch
 
     def verify(self) -> dict[str, str]:
         """Judge the cluster at the end of the run, looking again where something was changed.
