@@ -267,6 +267,7 @@ def test_f26_a_drill_is_red_where_the_manifest_says_other_than_the_snapshot_hold
     host.write(path, json.dumps(one, separators=(",", ":")) + "\n", 0o600)
     outcome = site.run("-y", f"--data=etcd_snapshot={told['file']}", "deploys/drill.py")
     outcome.failed(f"found {told['keys']} keys, wanted {told['keys'] + 1}", "wanted 00000001")
+    assert "proves nothing" not in outcome.text, "the hash was only a note"
     host.write(path, json.dumps(told, separators=(",", ":")) + "\n", 0o600)
 
 
