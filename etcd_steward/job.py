@@ -125,7 +125,8 @@ def make_job(
     for member in sight.cluster.members:
         state = sight.hosts[member.host]
         decision = plan.decisions[member.host]
-        if not state.reached or state.init == "none" or record is None:
+        judgeable = state.reached and state.init != "none" and state.machine in versions.SUPPORTED_ARCHES
+        if not judgeable or record is None:
             works[member.host] = Work()
             continue
         version = (

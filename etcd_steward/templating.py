@@ -33,14 +33,15 @@ def render(template: str, /, **values: Any) -> str:
     Returns:
         The text.
     """
-    return _environment().from_string(text(template)).render(**values)
+    return _template(template).render(**values)
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=False,
         autoescape=False,  # noqa: S701
     )
+    return environment.from_string(text(name))

@@ -7,10 +7,11 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from pyinfra import context
-from pyinfra.api import OperationError, StringCommand, operation
+from pyinfra.api import FunctionCommand, OperationError, StringCommand, operation
 from pyinfra.operations import apk, apt, dnf
 
 from etcd_steward.facts.probe import Probe
+from etcd_steward.failing import failing
 from etcd_steward.observed import HostState
 from etcd_steward.operations.files import FileSpec, writing
 from etcd_steward.platforms import Packages, package_manager
@@ -28,7 +29,7 @@ def synchronised(
     timezone: str | None = None,
     step: bool = True,
     state: HostState | None = None,
-) -> Generator[StringCommand, None, None]:
+) -> Generator[StringCommand | FunctionCommand, None, None]:
     """
     Install, configure and enable chrony, and set the time zone.
 
@@ -47,6 +48,11 @@ def synchronised(
     """
     host = context.host
     known = state or host.get_fact(Probe)
+    if not known.reached:
+        yield failing(
+            f"found no answer to the probe ({known.problem}), wanted one; next: bring this host back"
+        )
+        return
     packages = package_manager(known.os_id, known.os_like)
     if packages is None:
         raise OperationError(

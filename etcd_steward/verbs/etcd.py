@@ -5,7 +5,6 @@ from __future__ import annotations
 from pyinfra import context
 from pyinfra.api import deploy
 
-from etcd_steward import versions
 from etcd_steward.converge import Converge
 from etcd_steward.operations import account, cluster, joining, membership, release, time
 from etcd_steward.run import cluster_run
@@ -51,7 +50,7 @@ def etcd() -> None:
         version=str(wanted.version) if wanted else settings.etcd_version,
         obtain=run.archive(host),
         prefix=settings.etcd_prefix,
-        arch=versions.release_arch(state.machine),
+        arch=run.arch(host.name),
         missing=left.stage,
     )
     membership.opened(name="Open the record", run=run)

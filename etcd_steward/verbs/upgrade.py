@@ -5,7 +5,6 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
-from etcd_steward import versions
 from etcd_steward.converge import Converge
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, release, upgrading
@@ -39,7 +38,7 @@ def upgrade() -> None:
             version=str(step.to),
             obtain=run.archive(host),
             prefix=settings.etcd_prefix,
-            arch=versions.release_arch(state.machine),
+            arch=run.arch(host.name),
             missing=str(step.to) not in state.releases,
         )
     for number, (run, step) in enumerate(zip(passes, path.steps, strict=True)):

@@ -1,0 +1,115 @@
+"""Pretended hosts that react: what is started runs from then on, and etcd's questions are answered."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from etcd_steward.authority import Store
+from etcd_steward.record import read_controller_record
+from tests.engine.fakes import FakeHost, World
+
+START, STOP = "rc-service --quiet etcd start", "rc-service --quiet etcd stop"
+OTHERS, AWAIT, PEERS = "for endpoint in $endpoints", "until=$((up + seconds))", "for peer in $peers"
+WRITE = "put() {"
+LOCK = "file=/run/etcd-steward.lock"
+PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
+
+
+def value(command: str, name: str) -> str:
+    """Give a variable that was set in front of a script."""
+    line = next(line for line in command.splitlines() if line.startswith(f"{name}="))
+    return shlex.split(line)[0].partition("=")[2]
+
+
+class Living:
+    """Lets the hosts of a world react.
+
+    Args:
+        world: the hosts; those that are converged run.
+        fails: says whether a host fails a command: `before` it did anything, `after` it did all, or an empty text.
+    """
+
+    def __init__(self, world: World, fails: Callable[[str, str], str] = lambda _host, _command: "") -> None:
+        self.world, self.fails = world, fails
+        self.leader = world.cluster.members[0]
+        self.keys: dict[str, str] = {}
+        self.events: list[tuple[str, str]] = []
+        self.running = {name for name, host in world.hosts.items() if "service Status=0" in host.lines}
+        for name, host in world.hosts.items():
+            host.reply = partial(self.reply, name)
+
+    @property
+    def hosts(self) -> dict[str, FakeHost]:
+        return self.world.hosts
+
+    def happened(self, event: str) -> list[str]:
+        """Name the hosts on which something happened, in order: start, stop, write."""
+        return [host for host, what in self.events if what == event]
+
+    def reply(self, host: str, command: str) -> list[str] | None:
+        failing = self.fails(host, command)
+        if failing == "before":
+            return None
+        if STOP in command:
+            self.events.append((host, "stop"))
+            self.running.discard(host)
+        if WRITE in command:
+            self.events.append((host, "write"))
+        if START in command:
+            self.events.append((host, "start"))
+            self.running.add(host)
+        if WRITE in command or START in command:
+            self._show()
+        answer = self._answer(host, command)
+        return None if failing else answer
+
+    def _show(self) -> None:
+        """Let all that run answer; what was begun in this run lies on the controller, as hosts get it from there."""
+        folder = self.world.pki / self.world.cluster.name
+        self.world.record = read_controller_record(folder) or self.world.record
+        self.world.authorities = Store(folder).load()
+        members = self.world.cluster.members
+        listed = tuple(one for one in members if one.host in self.running)
+        unstarted = tuple(
+            {"ID": self.world.member_id(one), "peerURLs": [one.peer_url]}
+            for one in members
+            if one not in listed
+        )
+        quorum = len(listed) > len(members) // 2
+        for host in self.running:
+            if quorum:
+                self.world.show(host, "converged", leader=self.leader, listed=listed, strangers=unstarted)
+            else:
+                self.world.show(host, "unhealthy")
+
+    def _answer(self, host: str, command: str) -> Sequence[str]:  # noqa: PLR0911 - one for each question
+        if LOCK in command:
+            return [] if value(command, "release") else ["taken"]
+        if OTHERS in command:
+            return [self._status_of(url) for url in value(command, "endpoints").split()]
+        if AWAIT in command:
+            return [self._status(host)] if host in self.running else ["waiting connection refused"]
+        if PEERS in command:
+            return [f"peer {url} {url} is healthy" for url in value(command, "peers").split()]
+        if PUT in command:
+            self.keys[value(command, "name")] = value(command, "value")
+        if GET in command:
+            return [self.keys[value(command, "name")]]
+        if MOVE in command:
+            heir = int(value(command, "heir"), 16)
+            self.leader = next(m for m in self.world.cluster.members if self.world.member_id(m) == heir)
+            self.events.append((host, "move"))
+            return ["moved"]
+        return []
+
+    def _status_of(self, url: str) -> str:
+        member = next(one for one in self.world.cluster.members if one.client_url == url)
+        if member.host not in self.running:
+            return f"down {url} connection refused"
+        return self._status(member.host).replace("status ", f"status {url} ", 1)
+
+    def _status(self, host: str) -> str:
+        lines = self.world.lines(host, leader=self.leader)
+        return next(line for line in lines if line.startswith("etcd status ")).removeprefix("etcd ")
