@@ -1,0 +1,151 @@
+"""A client that watches every endpoint while something happens, and what the members' own logs tell of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.steward import Site
+    from tests.targets.hosts import Host
+
+PAUSE = 0.03
+
+
+class Span(NamedTuple):
+    """A time in which a member was down."""
+
+    name: str
+    begin: float
+    end: float
+    why: str = ""
+
+
+def overlaps(spans: list[Span]) -> list[tuple[Span, Span]]:
+    """Find the spans of different members that share some time."""
+    return [
+        (one, other)
+        for index, one in enumerate(spans)
+        for other in spans[index + 1 :]
+        if one.name != other.name and one.begin < other.end and other.begin < one.end
+    ]
+
+
+def client_context(site: Site, host: Host, role: str = "client") -> ssl.SSLContext:
+    """Make a TLS client that shows a pair of a host, as fetched by its operator."""
+    folder = site.folder / f"{role}-of-{host.name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    files: dict[str, Path] = {}
+    for kind in ("ca", role, f"{role}-key"):
+        files[kind] = folder / f"{kind}.pem"
+        files[kind].touch(mode=0o600)
+        files[kind].write_text(host.read(f"/etc/etcd/pki/{kind}.pem"))
+    context = ssl.create_default_context(cafile=str(files["ca"]))
+    context.load_cert_chain(files[role], files[f"{role}-key"])
+    return context
+
+
+def get(address: str, port: int, path: str, context: ssl.SSLContext, seconds: float = 2) -> tuple[int, bytes]:
+    """Ask one endpoint over a new TLS connection."""
+    connection = http.client.HTTPSConnection(address, port, timeout=seconds, context=context)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+class Poller:
+    """Asks every member for its health, again and again, until its block ends."""
+
+    def __init__(self, site: Site) -> None:
+        self.down: list[Span] = []
+        self.answers = 0
+        self._context = client_context(site, site.hosts[0])
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._watch, args=(host,), daemon=True) for host in site.hosts
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _watch(self, host: Host) -> None:
+        since: float | None = None
+        while not self._ended.is_set():
+            begin = time.monotonic()
+            why = self._ill(host)
+            if not why:
+                self.answers += 1
+                since = None
+            elif since is None:
+                since = begin
+                self.down.append(Span(host.name, begin, time.monotonic(), why))
+            else:
+                at = max(index for index, span in enumerate(self.down) if span.name == host.name)
+                self.down[at] = Span(host.name, since, time.monotonic(), self.down[at].why)
+            self._ended.wait(PAUSE)
+
+    def _ill(self, host: Host) -> str:
+        try:
+            status, body = get(host.address, 2379, "/health", self._context)
+        except (OSError, http.client.HTTPException) as error:
+            return repr(error)
+        # Whenever leadership moves, everybody is without a leader for some milliseconds; the endpoint is there.
+        return "" if status == http.client.OK or b"RAFT NO LEADER" in body else body.decode()
+
+
+def restarts(site: Site, since: float) -> list[Span]:
+    """Read from the members' logs from when to when each was down.
+
+    Args:
+        site: the cluster.
+        since: seconds since 1970; earlier restarts do not count.
+
+    Returns:
+        The spans in order of time, from `received signal` to `ready to serve`.
+    """
+    spans = []
+    for host in site.hosts:
+        begin = None
+        for line in site.log(host):
+            try:
+                entry = json.loads(line)
+            except ValueError:  # one of the long ones, which do not count here
+                continue
+            at = _seconds(entry["ts"])
+            if at < since:
+                continue
+            if entry["msg"].startswith("received signal"):
+                begin = at
+            elif entry["msg"].startswith("ready to serve client requests") and begin is not None:
+                spans.append(Span(host.name, begin, at))
+                begin = None
+    return sorted(spans, key=lambda span: span.begin)
+
+
+def _seconds(stamp: object) -> float:
+    from datetime import datetime  # noqa: PLC0415 - only here
+
+    # Before it has read its configuration etcd logs with its library's defaults, in plain seconds.
+    return stamp if isinstance(stamp, float) else datetime.fromisoformat(str(stamp)).timestamp()
+
+
+def started_with(site: Site, host: Host, key: str) -> str:
+    """Read from a member's log the value that its process really has."""
+    return re.findall(f'"{key}":"?([^",]+)', "\n".join(site.log(host)))[-1]
