@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.e2e.watching import client_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from tests.e2e.steward import Site
@@ -189,6 +190,17 @@ class Writer:
                 f"{key} on {address}" for key, value in self._written.items() if found.get(key) != value
             ]
         assert answers, "no member could be read from in the end"
+
+
+def post(address: str, path: str, question: dict[str, Any], context: ssl.SSLContext) -> tuple[int, bytes]:
+    """Ask etcd's JSON gateway something over a connection of its own."""
+    connection = http.client.HTTPSConnection(address, PORT, timeout=ASK_SECONDS, context=context)
+    try:
+        connection.request("POST", path, json.dumps(question))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 def _base64(text: str) -> str:
