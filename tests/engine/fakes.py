@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -18,6 +19,7 @@ from unittest import mock
 from pyinfra import logger
 from pyinfra.api import Config, DeployError, Inventory, State
 from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.connectors import get_all_connectors
 from pyinfra.api.deploy import add_deploy
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.operations import run_ops
@@ -37,6 +39,7 @@ from etcd_steward.settings import read_settings
 from etcd_steward.topology import Cluster, Member, build_cluster
 from etcd_steward.work import ROLES, key_owner, leaf_spec, tools
 
+CONNECTORS = functools.cache(get_all_connectors)
 PROBE = 'say "probe 1"'  # every probe has this text, and nothing else has
 
 
@@ -69,7 +72,7 @@ class Result:
         failed: the hosts that failed something, or could not be connected to.
         commands: every command that each host was given, in order.
         stdout: what was printed for machines and people.
-        log: what pyinfra would have printed on the way, with all its debug lines.
+        log: what pyinfra would have printed on the way.
         stdin: what each host was given over standard input.
         uploads: the paths that files were copied to on each host.
         operations: the names of the operations, in order.
@@ -208,6 +211,11 @@ class World:
     def member_id(self, member: Member) -> int:
         """Return a member's id."""
         return int(self.record.members[member.name], 16)
+
+    def status(self, member: Member, leader: Member) -> str:
+        """Write the line in which a member tells its status, as `await.sh` prints it."""
+        told = self._endpoint(member, int(self.record.id, 16), None, (), False, leader, self.version, 42)
+        return told[1].removeprefix("etcd ")
 
     def _frame(self, machine: list[str], rest: list[str]) -> list[str]:
         return ["probe 1", f"now {int(time.time())}", *machine, *rest, "end"]
@@ -397,6 +405,7 @@ def run_deploy(
     data: dict[str, Any] | None = None,
     limit: list[str] | None = None,
     mode: str = "",
+    debug: bool = False,
 ) -> Result:
     """Run a verb over pretended hosts, as `pyinfra -y INVENTORY deploys/VERB.py` does.
 
@@ -407,6 +416,7 @@ def run_deploy(
         data: what `--data` sets.
         limit: inventory names, as `--limit` names them.
         mode: `dry`, `serial` or `no_wait`, as pyinfra's options of these names.
+        debug: as with `--debug`, which logs every command.
 
     Returns:
         What it did.
@@ -440,14 +450,16 @@ def run_deploy(
     for host in hosts.values():
         for group in host.groups:
             groups.setdefault(group, ([], {}))[0].append(host.name)
-    inventory = Inventory(
-        ([(host.name, host.data) for host in hosts.values()], {}), override_data=data or {}, **groups
-    )
+    # pyinfra reads the metadata of all installed packages for every host, to find its connectors.
+    with mock.patch("pyinfra.api.inventory.get_all_connectors", CONNECTORS):
+        inventory = Inventory(
+            ([(host.name, host.data) for host in hosts.values()], {}), override_data=data or {}, **groups
+        )
     stdout, log = io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(log)
     level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
     chosen = None if limit is None else [inventory.get_host(name) for name in limit]
     state = State(inventory, Config(), check_for_changes=not yes or mode == "dry", initial_limit=chosen)
     refused = ""

@@ -34,6 +34,7 @@ class Living:
     def __init__(self, world: World, fails: Callable[[str, str], str] = lambda _host, _command: "") -> None:
         self.world, self.fails = world, fails
         self.leader = world.cluster.members[0]
+        self.shown: object = None
         self.keys: dict[str, str] = {}
         self.events: list[tuple[str, str]] = []
         self.running = {name for name, host in world.hosts.items() if "service Status=0" in host.lines}
@@ -78,6 +79,10 @@ class Living:
             if one not in listed
         )
         quorum = len(listed) > len(members) // 2
+        now = (self.world.record, self.leader, listed)
+        if now == self.shown:
+            return
+        self.shown = now
         for host in self.running:
             if quorum:
                 self.world.show(host, "converged", leader=self.leader, listed=listed, strangers=unstarted)
@@ -111,5 +116,4 @@ class Living:
         return self._status(member.host).replace("status ", f"status {url} ", 1)
 
     def _status(self, host: str) -> str:
-        lines = self.world.lines(host, leader=self.leader)
-        return next(line for line in lines if line.startswith("etcd status ")).removeprefix("etcd ")
+        return self.world.status(self.world.cluster.member(host), leader=self.leader)
