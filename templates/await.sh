@@ -3,8 +3,9 @@
 uptime() { IFS=. read -r up _ </proc/uptime; }
 uptime
 until=$((up + seconds))
+answer="connection refused: nothing listens on $endpoint"
 while :; do
-  if answer=$(ctl "$endpoint" endpoint health) && status=$(ctl "$endpoint" endpoint status -w json); then
+  if listens "$endpoint" && answer=$(ctl "$endpoint" endpoint health) && status=$(ctl "$endpoint" endpoint status -w json); then
     say "status $status"
     exit 0
   fi

@@ -6,6 +6,10 @@ ctl() { # endpoint command...
   ETCDCTL_API=3 "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
     --command-timeout=4s "$@" 2>&1
 }
+# Tells whether anything listens on a port of this host: where nothing does, etcdctl would try for seconds.
+listens() { # endpoint
+  grep -qE ":$(printf '%04X' "${1##*:}") [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
 # Picks what says why: the last connection error out of etcdctl's JSON warnings, else its last line but the summary.
 why() {
   text=$(cat)

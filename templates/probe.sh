@@ -79,6 +79,11 @@ done
 look_at_snapshots
 [ -L /etc/localtime ] && say "zone $(readlink /etc/localtime)"
 if ! [ -x "$bin_dir/etcdctl" ] || ! [ -f "$cert" ]; then say "end"; exit 0; fi
+if ! listens "$endpoint"; then
+  say "etcd health no connection refused: nothing listens on $endpoint"
+  say "end"
+  exit 0
+fi
 # Each asks a connection of its own, so they run side by side; a line shorter than a pipe's buffer is written whole.
 { answer=$(ctl "$endpoint" endpoint health) && say "etcd health yes" || say "etcd health no $(say "$answer" | why)"; } &
 { answer=$(ctl "$endpoint" endpoint status -w json) && say "etcd status $answer"; } &
