@@ -80,7 +80,7 @@ def _site(
     more: dict[str, Any],
 ) -> Site:
     number = next(NUMBERS)
-    lab = stack.enter_context(targets.Lab(f"e2e{number}-{os.getpid()}"))
+    lab = stack.enter_context(targets.Lab(f"e2e{number}-{os.getpid()}", ipv6=more.pop("ipv6", False)))
     settings = {"etcd_cache_dir": cache, **more.pop("settings", {})}
     # The one way in is what the connector's name says; doas exists on Alpine only.
     if connector == "doas":

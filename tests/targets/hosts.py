@@ -135,6 +135,11 @@ class Host:
         return run("nsenter", "-t", pid, "-n", *argv).stdout
 
     @property
+    def address6(self) -> str:
+        """Give its IPv6 address, in a lab that has them."""
+        return _ipv6(self.address)
+
+    @property
     def init(self) -> str:
         return FAMILIES[self.family].init
 
@@ -183,21 +188,31 @@ class Host:
             return False
 
 
+def _ipv6(address: str) -> str:
+    """Give the IPv6 address that goes with an address: a network of its own in fd00:c612::/32 for each lab."""
+    *_, lab, host = address.split(".")
+    return f"fd00:c612:{int(lab):x}::{int(host):x}".replace("::0", "::")
+
+
 class Lab:
     """A network of its own in 198.18.0.0/16 with hosts in it; leaving it removes exactly these."""
 
-    def __init__(self, name: str, subnet: str | None = None, *, keep: bool = False) -> None:
+    def __init__(
+        self, name: str, subnet: str | None = None, *, keep: bool = False, ipv6: bool = False
+    ) -> None:
         """Describe a lab.
 
         Args:
             name: unique among the labs of this machine.
             subnet: such as 198.18.7.0/24; by default a free one.
             keep: leave it running when its block ends; `python -m tests.targets clean NAME` removes it.
+            ipv6: give every host a unique local IPv6 address too.
         """
         self.name = name
         self.hosts: dict[str, Host] = {}
         self._subnet = subnet
         self._keep = keep
+        self._ipv6 = ipv6
         self._owner = KEPT if keep else f"{os.getpid()}:{started_at(os.getpid())}"
         self._known_hosts = CACHE / "labs" / f"{name}.known_hosts"
 
@@ -208,9 +223,10 @@ class Lab:
         )
         labels = ("--label", f"{LAB_LABEL}={self.name}", "--label", f"{OWNER_LABEL}={self._owner}")
         for subnet in subnets:
-            created = run(
-                "docker", "network", "create", "--subnet", subnet, *labels, self.network, check=False
-            )
+            ranges = ["--subnet", subnet]
+            if self._ipv6:
+                ranges += ["--ipv6", "--subnet", f"{_ipv6(subnet.partition('/')[0])}/64"]
+            created = run("docker", "network", "create", *ranges, *labels, self.network, check=False)
             if created.returncode == 0:
                 self._subnet = subnet
                 self._known_hosts.parent.mkdir(parents=True, exist_ok=True)
@@ -275,6 +291,7 @@ class Lab:
             "run", "-d", "--name", host.container, "--hostname", host.name,
             "--label", f"{LAB_LABEL}={self.name}", "--label", f"{OWNER_LABEL}={self._owner}",
             "--network", self.network, "--ip", host.address, "--network-alias", host.name,
+            *(["--ip6", host.address6] if self._ipv6 else []),
             *[f"--add-host={other.name}:{other.address}" for other in self.hosts.values()],
             "--platform", f"linux/{family.architecture}", *INIT_FLAGS[family.init],
             *[part for mount in mounts for part in ("--mount", mount)], *own,
