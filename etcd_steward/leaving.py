@@ -246,11 +246,8 @@ def _belongs(listed: ListedMember, member: Member) -> bool:
 
 def _ambiguous(sight: Sight, called: str, listed: list[ListedMember], hosts: list[Member]) -> list[Complaint]:
     name = sight.cluster.name
-    known = (
-        ", ".join(f"{one.name or 'unstarted'} ({one.id:016x})" for one in sight.seen.members)
-        if sight.seen
-        else ""
-    )
+    everybody = sorted(sight.seen.members, key=lambda one: one.name) if sight.seen else []
+    known = ", ".join(f"{one.name or 'unstarted'} ({one.id:016x})" for one in everybody)
     if len(listed) > 1 or len(hosts) > 1:
         told = [f"{one.name} ({one.id:016x}, {', '.join(one.peer_urls)})" for one in listed]
         told += [f"host {one.host} ({one.peer_url})" for one in hosts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -12,7 +13,13 @@ from typing import Any
 
 from etcd_steward.topology import Cluster, Member, cluster_id, member_id
 
-__all__ = ["Record", "read_controller_record", "still_open", "write_controller_record"]
+__all__ = [
+    "Record",
+    "put_controller_record_aside",
+    "read_controller_record",
+    "still_open",
+    "write_controller_record",
+]
 
 
 @dataclass(frozen=True)
@@ -136,10 +143,22 @@ def write_controller_record(folder: Path, record: Record) -> None:
     path = folder / "cluster.json"
     before = read_controller_record(folder)
     if before is not None and before.id != record.id:
-        path.rename(folder / f"cluster.{before.id}.json")
+        put_controller_record_aside(folder, before)
     temporary = folder / ".cluster.json.new"
     with temporary.open("w") as file:
         file.write(record.text())
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def put_controller_record_aside(folder: Path, record: Record) -> None:
+    """Rename the controller's copy after its cluster's id, beside itself.
+
+    Args:
+        folder: the cluster's folder on the controller.
+        record: what lies there.
+    """
+    names = (f"cluster.{record.id}{f'-{n}' if n else ''}.json" for n in itertools.count())
+    aside = next(folder / name for name in names if not (folder / name).exists())
+    (folder / "cluster.json").rename(aside)

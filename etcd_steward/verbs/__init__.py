@@ -8,8 +8,20 @@ from etcd_steward.verbs.etcd import etcd
 from etcd_steward.verbs.maintain import maintain
 from etcd_steward.verbs.remove import remove
 from etcd_steward.verbs.renew import renew
+from etcd_steward.verbs.reset import reset
 from etcd_steward.verbs.rotate_ca import rotate_ca
 from etcd_steward.verbs.status import status
 from etcd_steward.verbs.upgrade import upgrade
 
-__all__ = ["backup", "drill", "etcd", "maintain", "remove", "renew", "rotate_ca", "status", "upgrade"]
+__all__ = [
+    "backup",
+    "drill",
+    "etcd",
+    "maintain",
+    "remove",
+    "renew",
+    "reset",
+    "rotate_ca",
+    "status",
+    "upgrade",
+]

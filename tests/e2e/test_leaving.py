@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.writer import Writer
+from tests.targets.common import wait_until
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def test_what_is_unclear_or_dangerous_is_refused_and_an_interrupted_removal_is_f
     site.etcd("-y").succeeded()
     first, second, third = site.hosts
     remove(site, "n").refused("found no member n, wanted one of n1 (")
-    remove(site, "198.18").refused("found no member 198.18")
+    remove(site, f"https://{third.address}").refused(f"found no member https://{third.address}")
     site.run("-y", "deploys/remove.py").refused("found no etcd_member", "add --data etcd_member=NAME")
     remove(site, third.name, f"--exclude={third.name}").refused("left out by --limit or --exclude")
     second.run("rc-service etcd stop")
@@ -139,8 +140,48 @@ def test_what_is_unclear_or_dangerous_is_refused_and_an_interrupted_removal_is_f
     assert len(listed(site, first)) == 3
 
     site.etcd("-y").succeeded()
-    site.etcdctl(first, "member", "remove", listed(site, first)[third.name])
+    number = listed(site, first)[third.name]
+    # etcd wants every member connected for five seconds before it changes the list.
+    wait_until(
+        "etcd removes a member",
+        lambda: "removed" in site.etcdctl(first, "member", "remove", number, check=False),
+        30,
+    )
     assert third.exists("/var/lib/etcd/member")
     remove(site, third.name).succeeded()
     is_at_rest(site, third)
     assert set(listed(site, first)) == {first.name, second.name}
+
+
+@pytest.mark.parametrize("families", [MIXED], ids=["+".join(map(title, MIXED))])
+def test_a_cluster_is_ended_by_its_id_and_a_new_one_can_be_made(
+    fresh: Callable[..., Site], families: tuple[str, ...]
+) -> None:
+    site = fresh(families)
+    site.etcd("-y").succeeded()
+    (number,) = site.cluster_ids()
+    processes = site.processes()
+    for typed in ([], ["--data=etcd_reset=00000000000000aa"]):
+        outcome = site.run("-y", *typed, "deploys/reset.py").refused(
+            "look at the first line of deploys/status.py"
+        )
+        assert f"{number:016x}" not in outcome.text
+    told = f"--data=etcd_reset=0x{number:016x}"
+    site.run("-y", told, f"--limit={site.name(site.hosts[0])}", "deploys/reset.py").refused(
+        "left out by --limit"
+    )
+    assert site.processes() == processes
+
+    site.run("-y", told, "deploys/reset.py").succeeded()
+    for host in site.hosts:
+        is_at_rest(site, host)
+        assert not host.exists("/etc/etcd/pki")
+        assert host.run("ls -d /etc/etcd/pki.*").returncode == 0
+    assert not (site.pki / "cluster.json").exists()
+    assert (site.pki / f"cluster.{number:016x}.json").exists()
+    site.run("-y", told, "deploys/reset.py").unchanged()
+
+    authority = (site.pki / "ca.pem").read_text()
+    site.etcd("-y").succeeded()
+    assert site.cluster_ids() != {number}
+    assert (site.pki / "ca.pem").read_text() == authority

@@ -1,0 +1,133 @@
+"""What is promised about the care for databases."""
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etcd_steward import versions
+from etcd_steward.maintaining import DEFAULT_QUOTA, Database, choose_care, unsafe_defragmentation
+from etcd_steward.settings import Settings
+from tests.engine.fakes import World
+
+MIB = 2**20
+
+
+def care(tmp_path, size=0, used=0, *, alarms=(), limit=None, unreached=(), revision=5000, free=9999, **data):
+    data = {"etcd_config": {"quota-backend-bytes": 100 * MIB}, **data}
+    world = World(Path(mkdtemp(dir=tmp_path)), **data)
+    sight = world.sight(unreached)
+    hosts = {}
+    for host, state in sight.hosts.items():
+        status = state.endpoint.status
+        if status is not None:
+            header = {**status["header"], "revision": revision}
+            status = {**status, "dbSize": size, "dbSizeInUse": used, "header": header}
+        endpoint = replace(state.endpoint, status=status, alarms=alarms, healthy=not alarms)
+        hosts[host] = replace(state, endpoint=endpoint, free_mb=free)
+    sight = replace(sight, hosts=hosts, seen=None if alarms else sight.seen)
+    return choose_care(sight, set(world.hosts) if limit is None else limit)
+
+
+def told(found):
+    return " | ".join(map(str, found.complaints))
+
+
+@pytest.mark.parametrize(
+    ("size", "used", "due"),
+    [(60, 20, True), (60, 50, False), (40, 1, False), (50, 25, True), (0, 0, False)],
+    ids=["full and empty inside", "full", "small", "at both thresholds", "new"],
+)
+def test_a_database_is_defragmented_where_it_fills_its_quota_and_holds_little(tmp_path, size, used, due):
+    found = care(tmp_path, size * MIB, used * MIB)
+    assert found.complaints == ()
+    assert bool(found.order) is due
+    assert found.compact_to == 0
+
+
+def test_the_leader_comes_last(tmp_path):
+    # The first member leads in the pretended cluster.
+    assert care(tmp_path, 60 * MIB, MIB).order == ("@fake/n2", "@fake/n3", "@fake/n1")
+
+
+def test_history_is_forgotten_only_when_asked_or_when_space_is_out(tmp_path):
+    assert care(tmp_path, 60 * MIB, 50 * MIB, etcd_compact=True).compact_to == 4000
+    assert care(tmp_path, 60 * MIB, 50 * MIB, etcd_compact=True, etcd_compact_keep=0).compact_to == 5000
+    assert care(tmp_path, etcd_compact=True, revision=900).compact_to == 0
+    found = care(tmp_path, 100 * MIB, 99 * MIB, alarms=("NOSPACE",))
+    assert (found.nospace, found.compact_to, len(found.order)) == (True, 4000, 3)
+
+
+def test_the_alarm_corrupt_forbids_everything(tmp_path):
+    found = care(tmp_path, 60 * MIB, MIB, alarms=("CORRUPT", "NOSPACE"))
+    assert "found the alarm CORRUPT" in told(found)
+    assert "never disarmed" in told(found)
+    assert not found.anything
+
+
+@pytest.mark.parametrize(
+    ("version", "source"),
+    [
+        ("3.4.21", "14685"),
+        ("3.4.22", "20650"),
+        ("3.5.0", "14685"),
+        ("3.5.5", "14685"),
+        ("3.5.6", "20650"),
+        ("3.5.22", "20650"),
+        ("3.5.23", ""),
+        ("3.6.0", "20650"),
+        ("3.6.4", "20650"),
+        ("3.6.5", ""),
+        ("3.7.0", ""),
+    ],
+)
+def test_a_release_that_harms_data_while_defragmenting_is_known(version, source):
+    reason = unsafe_defragmentation(versions.parse(version))
+    assert (f"etcd#{source}" in reason) if source else reason == ""
+
+
+def test_an_unsafe_release_is_refused_unless_the_operator_insists(tmp_path):
+    assert "etcd#20650" in told(care(tmp_path, 60 * MIB, MIB, etcd_version="3.5.16"))
+    assert care(tmp_path, 60 * MIB, MIB, etcd_version="3.5.16", etcd_force_version=True).order
+    assert care(tmp_path, 60 * MIB, 50 * MIB, etcd_version="3.5.16").complaints == (), "nothing is due"
+
+
+def test_a_second_database_needs_room(tmp_path):
+    assert "wanted 94 MB for a second database" in told(care(tmp_path, 80 * MIB, 30 * MIB, free=93))
+    assert care(tmp_path, 80 * MIB, 30 * MIB, free=94).order
+
+
+def test_every_member_has_to_serve(tmp_path):
+    assert "bring this host back first" in told(care(tmp_path, 60 * MIB, MIB, unreached=("@fake/n2",)))
+
+
+def test_only_hosts_of_the_limit_are_changed_and_a_full_cluster_needs_all(tmp_path):
+    assert care(tmp_path, 60 * MIB, MIB, limit={"@fake/n2"}).order == ("@fake/n2",)
+    assert "run without them" in told(care(tmp_path, 60 * MIB, MIB, limit={"@fake/n2"}, alarms=("NOSPACE",)))
+
+
+def test_two_voters_pause_only_with_consent(tmp_path):
+    two = {"names": ("n1", "n2"), "etcd_allow_even": True}
+    assert "2 voters, so that nobody can write" in told(care(tmp_path, 60 * MIB, MIB, **two))
+    assert care(tmp_path, 60 * MIB, MIB, **two, etcd_allow_outage=True).order
+    assert care(tmp_path, 60 * MIB, MIB, **two, alarms=("NOSPACE",)).order, "nobody can write anyway"
+
+
+@given(st.integers(0, 2**40), st.floats(0, 1))
+def test_what_is_told_of_a_database_is_always_a_part(size, part):
+    database = Database(size, int(size * part), DEFAULT_QUOTA)
+    assert 0 <= database.fragmentation <= 1
+    assert database.fill >= 0
+    assert str(database).endswith("unused")
+
+
+@pytest.mark.parametrize(
+    ("configured", "quota"), [(None, DEFAULT_QUOTA), (0, DEFAULT_QUOTA), (5 * MIB, 5 * MIB), (-1, 0)]
+)
+def test_the_quota_is_etcds_own_where_none_is_set(configured, quota):
+    config = {} if configured is None else {"quota-backend-bytes": configured}
+    assert Database.of({"dbSize": 1}, Settings(etcd_config=config)).quota == quota
+    assert Database.of({"dbSize": 1, "dbSizeQuota": 7}, Settings(etcd_config=config)).quota == 7
