@@ -204,6 +204,16 @@ def _evidence(
         for host, state in hosts.items()
         if state.formed and host not in records and (state.record or {}).get("id", "") != forget
     ]
+    complaints += [
+        Complaint(
+            host,
+            "a record of a cluster that cannot be read, and no data",
+            "its data and its record",
+            "look at the host's disk; else restore a snapshot, or move the record aside",
+        )
+        for host, state in hosts.items()
+        if state.record is not None and Record.read(state.record) is None
+    ]
     return complaints
 
 

@@ -141,9 +141,9 @@ class ClusterRun:
                     ),
                 ],
             )
-        return Sight(
-            cluster, hosts, seen, self._records(hosts, cluster.settings), Credentials.look(cluster, hosts)
-        )
+        records, complaints = self._records(hosts, cluster.settings)
+        refuse([] if only else complaints)
+        return Sight(cluster, hosts, seen, records, Credentials.look(cluster, hosts))
 
     def _placed(self, hosts: Mapping[str, HostState]) -> Mapping[str, Settings]:
         """Give hosts that could not tell their address one: as the cluster's list has it, else the name."""
@@ -208,10 +208,26 @@ class ClusterRun:
         """Return what was passed to the deploy, as facts of other hosts do not inherit it."""
         return dict(self.memory.get("privileges", {}))
 
-    def _records(self, hosts: Mapping[str, HostState], settings: Settings) -> dict[str, Record]:
+    def _records(
+        self, hosts: Mapping[str, HostState], settings: Settings
+    ) -> tuple[dict[str, Record], list[Complaint]]:
         records = {name: record for name, state in hosts.items() if (record := Record.read(state.record))}
-        here = read_controller_record(pki_folder(settings))
-        return {"the controller": here, **records} if here else records
+        path = pki_folder(settings) / "cluster.json"
+        try:
+            here = read_controller_record(path.parent)
+            damaged = "it is not ours" if here is None and path.exists() else ""
+        except OSError as error:
+            here, damaged = None, str(error.strerror)
+        if damaged:
+            return records, [
+                Complaint(
+                    "the controller",
+                    f"{path}, which cannot be read ({damaged})",
+                    "the cluster's record",
+                    "bring it back from a backup, or move it aside where the hosts have theirs",
+                ),
+            ]
+        return ({"the controller": here, **records} if here else records), []
 
     def planned(self) -> tuple[Sight, Plan]:
         """Look and decide, once for all hosts.

@@ -330,6 +330,20 @@ def test_a_refused_run_looks_and_does_nothing_else(world, tmp_path, damage, mode
     assert everything_below(tmp_path) == before
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"id": "abc"}'])
+def test_a_record_on_the_controller_that_cannot_be_read_is_not_the_same_as_none(fresh, text):
+    path = fresh.pki / "etcd" / "cluster.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    result = run_deploy(fresh.hosts, etcd)
+    assert (
+        f"the controller: found {path}, which cannot be read (it is not ours), wanted the cluster's record"
+        in result.refused
+    )
+    assert only_looked(result)
+    assert path.read_text() == text
+
+
 def test_the_refusals_of_all_hosts_are_told_at_once(world):
     half(world)
     world.show(N3, "half")

@@ -76,7 +76,8 @@ def test_the_ids_are_those_of_the_newest_segment(look, member):
 
 
 def test_a_log_on_a_disk_of_its_own_is_looked_for_there(look, member, tmp_path):
-    (member / "wal").rename(tmp_path / "ssd")
+    (tmp_path / "ssd").mkdir()
+    (member / "wal").rename(tmp_path / "ssd" / "wal")
     assert look(etcd_wal_dir=f"{tmp_path}/ssd").data.identity == Identity(1, 2)
     assert look(etcd_wal_dir=f"{tmp_path}/nvme").data.missing == "the write-ahead log"
 
@@ -97,6 +98,12 @@ def test_a_log_that_is_none_is_half(look, member):
 def test_a_link_to_a_disk_that_is_not_mounted_is_unknown_and_not_empty(look, tmp_path):
     (tmp_path / "data").symlink_to(tmp_path / "not-mounted")
     assert (look().data.value, look().data.missing) == ("unknown", f"{tmp_path}/data")
+
+
+def test_a_log_behind_a_link_to_a_disk_that_is_not_mounted_is_unknown_and_not_empty(look, tmp_path):
+    (tmp_path / "ssd").symlink_to(tmp_path / "not-mounted")
+    found = look(etcd_wal_dir=f"{tmp_path}/ssd").data
+    assert (found.value, found.missing) == ("unknown", f"{tmp_path}/ssd")
 
 
 @pytest.mark.parametrize("place", ["member", "member/snap", "member/wal"])
@@ -226,9 +233,11 @@ def test_systemd_says_whether_the_service_runs(active, running):
     assert (service.running, service.word, service.enabled) == (running, f"{active} (x)", True)
 
 
-def test_a_record_that_is_not_ours_is_none():
-    assert read("record {").record is None
-    assert read("record [1]").record is None
+def test_a_record_that_cannot_be_read_is_not_the_same_as_none():
+    assert read().record is None
+    assert read("record {").record == {}
+    assert read("record [1]").record == {}
+    assert read("record ").record == {}
     assert read('record {"id": "a"}').record == {"id": "a"}
 
 

@@ -1,5 +1,6 @@
 """The table that decides what may be done, row by row, and what must never be decided whatever is seen."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -250,7 +251,7 @@ def test_f_f1_a_record_without_any_data_is_a_missing_mount_until_somebody_forget
 
 
 def test_f_a_changed_data_folder_is_told_with_both_paths():
-    states = all_empty() | hosts(host("n2", record={"data_dir": "/srv/etcd"}))
+    states = all_empty() | hosts(host("n2", record={**json.loads(CLOSED.text()), "data_dir": "/srv/etcd"}))
     (told,) = refused(states, records={"n2": CLOSED})
     assert told.startswith(
         f"n2: found a record of cluster {CLOSED.id} with its data in /srv/etcd, but none in /var/lib/etcd, wanted"
@@ -267,8 +268,16 @@ def test_f_f2_a_configuration_that_says_existing_is_evidence_without_any_record(
     ]
 
 
+@pytest.mark.parametrize("forget", [None, "abc"])
+def test_f_a_record_that_cannot_be_read_is_evidence(forget):
+    (told,) = refused(all_empty() | hosts(host("n3", record={})), forget=forget)
+    assert told.startswith(
+        "n3: found a record of a cluster that cannot be read, and no data, wanted its data"
+    )
+
+
 def test_f_a_cluster_that_is_named_can_be_forgotten():
-    states = all_empty(formed=True, record={"id": CLOSED.id})
+    states = all_empty(formed=True, record=json.loads(CLOSED.text()))
     records = {"the controller": CLOSED, **dict.fromkeys(IDS, CLOSED)}
     assert decided(states, records=records, forget=CLOSED.id).acting("bootstrap") == ["n1", "n2", "n3"]
 
@@ -635,7 +644,7 @@ def hosts_with(*kinds):
                     host(
                         name,
                         name if data == "own" else data,
-                        record={"id": record.id} if record else None,
+                        record=json.loads(record.text()) if record else None,
                         **changes,
                     ),
                     record,
