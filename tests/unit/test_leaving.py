@@ -44,11 +44,17 @@ def test_consent_never_forbids_anything(count, consent):
         assert count.against(consent=consent) is None
 
 
-@given(st.integers(1, 9).map(lambda voters: voters), st.data())
+@given(st.integers(1, 9), st.data())
 def test_a_dead_voter_can_be_removed_from_every_cluster_that_has_a_quorum(voters, data):
     healthy = data.draw(st.integers(quorum(voters), voters))
     if healthy < voters:
         assert Count(voters, healthy, well=False).against(consent=True) is None
+
+
+def test_one_of_two_voters_leaves_only_with_consent_and_the_last_never():
+    assert Count(2, 2).against(consent=False)[0].startswith("2 voters, of which one would be left")
+    assert Count(2, 2).against(consent=True) is None
+    assert Count(1, 1).against(consent=True)[0].startswith("the last voter")
 
 
 @pytest.mark.parametrize(
