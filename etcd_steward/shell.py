@@ -9,7 +9,7 @@ from typing import Self
 
 from etcd_steward.templating import text
 
-__all__ = ["Content", "Script", "framed", "put_calls", "script"]
+__all__ = ["Content", "Script", "framed", "is_lines", "put_calls", "script"]
 
 
 class Script(str):
@@ -87,6 +87,15 @@ def put_calls(files: Sequence[Content]) -> str:
     )
 
 
+def is_lines(content: str) -> bool:
+    """Tell whether a content can be written: lines of text, each with its end, or nothing.
+
+    Args:
+        content: what is in a file.
+    """
+    return (not content or content.endswith("\n")) and "\r" not in content and "\0" not in content
+
+
 def framed(files: Sequence[Content]) -> str:
     """Join the contents for standard input: `put` counts lines, so no mark between them is needed.
 
@@ -100,6 +109,6 @@ def framed(files: Sequence[Content]) -> str:
         ValueError: a content does not end with a line break.
     """
     for file in files:
-        if not file.content.endswith("\n") or "\r" in file.content or "\0" in file.content:
+        if not is_lines(file.content):
             raise ValueError(f"{file.path}: its content must be lines of text")
     return "".join(file.content for file in files)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pyinfra import context
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from etcd_steward.facts.files import Digests, Texts
+from etcd_steward.failing import failing
 from etcd_steward.observed import File
-from etcd_steward.shell import Content, framed, put_calls
+from etcd_steward.shell import Content, framed, is_lines, put_calls
 from etcd_steward.templating import text
 
 __all__ = ["FileSpec", "put", "show_differences", "writing"]
@@ -58,7 +59,7 @@ class FileSpec:
 @operation()
 def put(
     files: list[FileSpec], present: Mapping[str, File] | None = None
-) -> Generator[StringCommand, None, None]:
+) -> Generator[StringCommand | FunctionCommand, None, None]:
     r"""
     Put files on a host in one command; their contents travel over standard input and appear in no log.
 
@@ -77,6 +78,13 @@ def put(
         )
     """
     host = context.host
+    odd = [file.path for file in files if isinstance(file.content, str) and not is_lines(file.content)]
+    if odd:
+        yield failing(
+            f"found a content for {', '.join(odd)} that is not lines of text, wanted lines that end with a line break; "
+            "next: end the text with \\n, and take a file upload for what is no text"
+        )
+        return
     found = host.get_fact(Digests, paths=[file.path for file in files]) if present is None else present
     due = [
         file for file in files if not isinstance(file.content, str) or not _same(found.get(file.path), file)
@@ -124,6 +132,10 @@ def show_differences(files: Sequence[TextFile]) -> None:
     if not host.state.config.DIFF or executing_what_was_shown:
         return
     for file in files:
+        if "-----BEGIN" in file.content:
+            # A certificate's base64 holds the public key, and so does the file of its private key.
+            host.log(f"  {file.path}: other certificates, which are not shown")
+            continue
         before = host.get_fact(Texts, path=file.path)
         for line in difflib.unified_diff(
             before, file.content.splitlines(), file.path, file.path, lineterm="", n=1

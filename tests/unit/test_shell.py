@@ -1,0 +1,160 @@
+"""Shell text: every value quoted, every file whole or not at all. The fragments are run for real."""
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etcd_steward.shell import Content, framed, put_calls, script
+from etcd_steward.templating import text
+
+ODD = "a b'c\"d$(id)`id`\\ ;|&<>*?[~#!\t%s é\n-n"
+VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+
+
+def run(command, given_input="", **more):
+    return subprocess.run(
+        ["sh", "-c", command + ""], input=given_input, capture_output=True, text=True, check=False, **more
+    )
+
+
+def put(*files, given_input=None):
+    content = framed(files) if given_input is None else given_input
+    return run(f"{text('put.sh')}\n{put_calls(files)}", content)
+
+
+def own(path, content, mode="644"):
+    return Content(str(path), content, mode, "root:root")
+
+
+@settings(max_examples=30)
+@given(VALUES)
+def test_any_value_arrives_as_it_is(value):
+    told = subprocess.run(
+        ["sh", "-c", f'{script_line(value)}\nprintf %s "$value"'], capture_output=True, check=True
+    )
+    assert told.stdout.decode() == value
+
+
+def script_line(value):
+    """Give the line in which `script` sets a variable."""
+    whole = script("link.sh", value=value) + ""
+    return whole.removesuffix(text("link.sh")).removesuffix("\n")
+
+
+def test_a_list_becomes_words_and_none_an_empty_text():
+    assert script_line(["a", "b"]) == "value='a b'"
+    assert script_line(None) == "value=''"
+    assert script_line(7) == "value=7"
+
+
+def test_a_script_never_shows_its_text():
+    shown = script("ctl.sh", "probe.sh", key="/etc/etcd/pki/health-key.pem")
+    assert (str(shown), repr(shown), f"{shown}") == ("probe", "<probe>", "probe")
+    assert "health-key" in shown + ""
+
+
+def test_a_content_is_not_shown_either():
+    assert "secret" not in repr(Content("/a", "secret\n"))
+
+
+@pytest.mark.parametrize("content", ["a", "a\r\n", "a\0\n", "\n\na"])
+def test_only_lines_of_text_can_be_written(content):
+    with pytest.raises(ValueError, match=r"^/a: its content must be lines of text$"):
+        framed([Content("/a", content)])
+
+
+def test_files_are_written_with_mode_and_owner_and_their_folders_made(tmp_path):
+    files = [
+        own(tmp_path / "a/b/one", ODD + "\n", "640"),
+        own(tmp_path / "two", "\n\n  x\\\n", "755"),
+        own(tmp_path / "none", ""),
+    ]
+    done = put(*files)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for file in files:
+        assert Path(file.path).read_text() == file.content
+        assert f"{Path(file.path).stat().st_mode & 0o777:o}" == file.mode
+    assert oct((tmp_path / "a").stat().st_mode & 0o777) == "0o755"
+    assert not list(tmp_path.rglob("*.steward"))
+
+
+@settings(max_examples=15)
+@given(contents=st.lists(VALUES.map(lambda line: line.replace("\r", "") + "\n"), min_size=1, max_size=3))
+def test_any_lines_arrive_as_they_are(tmp_path_factory, contents):
+    folder = tmp_path_factory.mktemp("put")
+    files = [own(folder / str(number), content) for number, content in enumerate(contents)]
+    assert put(*files).returncode == 0
+    for file in files:
+        with Path(file.path).open(newline="") as written:
+            assert written.read() == file.content
+
+
+def test_content_that_was_cut_short_leaves_the_old_file(tmp_path):
+    (tmp_path / "one").write_text("old\n")
+    done = put(own(tmp_path / "one", "1\n2\n3\n"), given_input="1\n2")
+    assert done.returncode != 0
+    assert done.stderr == f"the content of {tmp_path}/one was cut short\n"
+    assert (tmp_path / "one").read_text() == "old\n"
+
+
+def test_a_file_that_cannot_be_given_to_its_owner_leaves_the_old_one_and_stops(tmp_path):
+    (tmp_path / "one").write_text("old\n")
+    files = [
+        Content(str(tmp_path / "one"), "new\n", "644", "no-such-account:root"),
+        own(tmp_path / "two", "new\n"),
+    ]
+    assert put(*files).returncode != 0
+    assert (tmp_path / "one").read_text() == "old\n"
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_secret_is_never_readable_by_others_not_even_for_a_moment(tmp_path):
+    # Without an owner to give it to, what was begun stays: as only root may read it.
+    put(Content(str(tmp_path / "key"), "secret\n", "600", "no-such-account:root"))
+    (left,) = tmp_path.iterdir()
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / "one").mkdir()
+    done = put(own(tmp_path / "one", "new\n"))
+    assert done.stderr == f"found a folder at {tmp_path}/one, wanted a file; next: move it aside\n"
+    assert list((tmp_path / "one").iterdir()) == []
+
+
+def test_links_are_switched_and_what_was_no_link_is_moved_aside(tmp_path):
+    (tmp_path / "etcd").write_text("a program of somebody's own")
+    (tmp_path / "etcdctl").symlink_to("/elsewhere/etcdctl")
+    done = run(
+        script("link.sh", bin_dir=str(tmp_path), release="/opt/etcd/3.5.33", tools=("etcd", "etcdctl"))
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str((tmp_path / "etcd").readlink()) == "/opt/etcd/3.5.33/etcd"
+    assert str((tmp_path / "etcdctl").readlink()) == "/opt/etcd/3.5.33/etcdctl"
+    (aside,) = tmp_path.glob("etcd.*")
+    assert aside.read_text() == "a program of somebody's own"
+
+
+def test_folders_are_made_with_mode_and_owner(tmp_path):
+    done = run(
+        script(
+            "folders.sh", folders=[f"{tmp_path}/a/b", "700", "root:root", f"{tmp_path}/c", "755", "root:root"]
+        )
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    modes = {name: oct((tmp_path / name).stat().st_mode & 0o777) for name in ("a", "a/b", "c")}
+    assert modes == {"a": "0o755", "a/b": "0o700", "c": "0o755"}
+
+
+def test_data_is_moved_aside_in_place_and_never_over_what_lies_aside_already(tmp_path):
+    for turn in ("first", "second"):
+        (tmp_path / "member").mkdir()
+        (tmp_path / "member" / "db").write_text(turn)
+        done = run(script("aside.sh", data_dir=str(tmp_path), wal_dir=""))
+        assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "member").exists()
+    assert sorted(path.read_text() for path in tmp_path.glob("member.*/db")) == ["first", "second"]
