@@ -251,8 +251,8 @@ def _finish(run: ClusterRun, sight: Sight, care: Care) -> str:
         if database.fill >= 1:
             return (
                 f"found {member.name}'s database still at {database}, wanted room below its quota; the alarm stays. "
-                "next: delete keys (that works under the alarm), or raise quota-backend-bytes in etcd_config; then run "
-                "again, with a lower etcd_compact_keep where the history is what fills it"
+                "next: delete keys, which works under the alarm, and run again, with a lower etcd_compact_keep where the "
+                "history is what fills it"
             )
     answer = ask(run, observer.host, ctl(observer, "disarm.sh", endpoint=observer.loopback_url))
     if "disarmed" in answer:
