@@ -204,7 +204,7 @@ class Site:
 
     def address(self, host: Host) -> str:
         """The host's address as a URL has it."""
-        address = str(self.own[host.name].get("etcd_address", host.address))
+        address = str(self.own[host.name].get("etcd_address") or host.address)
         return f"[{address}]" if ":" in address else address
 
     def put(self, host: Host, key: str, value: str) -> None:
