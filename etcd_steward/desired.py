@@ -96,6 +96,18 @@ def managed_paths(settings: Settings, name: str) -> list[str]:
     return [*dict.fromkeys(paths), *(settings.certificate_path(kind, name) for kind in CERTIFICATE_FILES)]
 
 
+def wal_folder(settings: Settings) -> str:
+    """Say where etcd keeps its write-ahead log: inside `etcd_wal_dir`, which may be a mount point.
+
+    etcd makes its log beside that place and renames it there, removing what it finds (renameWAL in etcd's
+    server/storage/wal/wal.go): neither a mount point nor anything that was moved aside may be in its way.
+
+    Args:
+        settings: the host's settings.
+    """
+    return f"{settings.etcd_wal_dir}/wal" if settings.etcd_wal_dir else f"{settings.etcd_data_dir}/member/wal"
+
+
 def start_check_path(settings: Settings) -> str:
     """Say where the script lies that runs before every start."""
     return f"{_STEWARD_DIR}/{settings.etcd_service}-start"
@@ -144,7 +156,7 @@ def desired(
         "start_check": start_check_path(settings),
         "definition": definition_path,
         "authorities": [ca, peer_ca],
-        "wal": settings.etcd_wal_dir or f"{settings.etcd_data_dir}/member/wal",
+        "wal": wal_folder(settings),
         "formed": not record.open,
         "unsupported_arch": versions.unsupported_arch(version, versions.release_arch(state.machine)),
         "protect_home": "no"
@@ -200,7 +212,7 @@ def _config(
         Config(
             name=member.name,
             data_dir=settings.etcd_data_dir,
-            wal_dir=settings.etcd_wal_dir,
+            wal_dir=wal_folder(settings) if settings.etcd_wal_dir else None,
             listen_peer_urls=(member.listen_peer_url,),
             listen_client_urls=member.listen_client_urls,
             advertise_peer_urls=(member.peer_url,),

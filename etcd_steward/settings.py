@@ -164,7 +164,7 @@ class Settings(BaseModel):
 
     etcd_data_dir: DataPath = _key("/var/lib/etcd", "Data folder; may be a mount point.", "/srv/etcd")
     etcd_wal_dir: DataPath | None = _key(
-        None, "Folder of the write-ahead log on a disk of its own.", "/ssd/etcd-wal"
+        None, "Folder for the write-ahead log, which is `wal` in it; may be a mount point.", "/ssd/etcd-wal"
     )
     etcd_config_dir: HostPath = _key("/etc/etcd", "Folder for the configuration.", "/opt/etcd-3.4/conf")
     etcd_config_file: FileName = _key("conf.yml", "Name of the configuration file.", "etcd.yaml")

@@ -7,11 +7,4 @@ free() { # path: the first name that is not taken
   printf '%s\n' "$1.$stamp-$n"
 }
 if [ -e "$data_dir/member" ]; then mv -nT "$data_dir/member" "$(free "$data_dir/member")"; fi
-if [ -n "$wal_dir" ] && [ -n "$(ls -A "$wal_dir" 2>/dev/null | grep -v '^wal\.' | grep -v '^lost+found$')" ]; then
-  to=$(free "$wal_dir/wal")
-  mkdir -m 700 "$to"
-  chown --reference="$wal_dir" "$to" 2>/dev/null || :
-  for entry in "$wal_dir"/*; do
-    case ${entry##*/} in wal.* | lost+found) ;; *) mv -n "$entry" "$to/" ;; esac
-  done
-fi
+if [ -n "$wal_dir" ] && [ -e "$wal_dir/wal" ]; then mv -nT "$wal_dir/wal" "$(free "$wal_dir/wal")"; fi

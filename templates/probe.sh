@@ -54,10 +54,10 @@ say "free $(df -Pk "$near" | awk 'NR == 2 { print $4 " " $6 }')"
 [ -d "$data_dir" ] && say "data folder $(stat -c '%a %U:%G' "$data_dir")"
 [ -e "$data_dir/member" ] && say "data member"
 [ -e "$data_dir/member/snap/db" ] && say "data db $(stat -c %s "$data_dir/member/snap/db")"
-wal=${wal_dir:-$data_dir/member/wal}
+wal=${wal_dir:-$data_dir/member}/wal
 [ -n "$wal_dir" ] && [ -d "$wal_dir" ] && say "data wal-folder $(stat -c '%a %U:%G' "$wal_dir")"
 # What cannot be looked into is not empty: a broken disk, or a link to one that is not mounted.
-for place in "$data_dir" "$data_dir/member" "$data_dir/member/snap" "$wal"; do
+for place in "$data_dir" "$data_dir/member" "$data_dir/member/snap" "${wal_dir:-$data_dir}" "$wal"; do
   if [ -e "$place" ]; then ls "$place" >/dev/null 2>&1 || say "data unreadable $place"
   else LC_ALL=C ls -d "$place" 2>&1 | grep -q "o such file" || say "data unreadable $place"; fi
 done
@@ -70,7 +70,7 @@ if [ -z "$newest" ]; then
   done
   for name in $names; do getent hosts "$name" >/dev/null 2>&1 || say "unresolved $name"; done
 fi
-for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.*; do [ -e "$aside" ] && say "aside $aside"; done
+for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.[0-9]*; do [ -e "$aside" ] && say "aside $aside"; done
 ip -o addr show scope global 2>/dev/null | awk '{ split($4, a, "/"); print "interface " $2 " " a[1] }'
 command -v chronyd >/dev/null 2>&1 || [ -x /usr/sbin/chronyd ] && say "time installed"
 for file in /etc/runlevels/default/chronyd /etc/systemd/system/multi-user.target.wants/chrony*.service; do
