@@ -132,6 +132,10 @@ def make_job(
         version = (
             target if decision.action == "bootstrap" else scope.target or _version(sight, member, target)
         )
+        if _unreleased(state):
+            problems.append(_strange(member, state))
+            works[member.host] = Work()
+            continue
         unfit = configuration.check(member.settings.etcd_config, version)
         if unfit:
             problems += [_unfit(member, version, text) for text in unfit]
@@ -169,6 +173,15 @@ def _within(scope: Scope, left: Work) -> Work:
     asked = dict.fromkeys(ROLES, ("renewal was asked for",)) if scope.renew_all else {}
     certificates = asked | dict(left.certificates)
     return Work(certificates=certificates, turn=bool(certificates))
+
+
+def _strange(member: Member, state: HostState) -> Complaint:
+    return Complaint(
+        member.host,
+        f"etcd {(state.endpoint.status or {}).get('version')} running, which is no release",
+        f"a release such as {versions.NEWEST['3.5']}",
+        "bring this member to a release by hand, then run again",
+    )
 
 
 def _unfit(member: Member, version: Version, text: str) -> Complaint:
@@ -218,8 +231,14 @@ def _version(sight: Sight, member: Member, target: Version) -> Version:
 
 
 def _running(state: HostState) -> Version | None:
-    status = state.endpoint.status
-    return versions.parse(str(status["version"])) if status and status.get("version") else None
+    try:
+        return versions.parse((state.endpoint.status or {}).get("version"))
+    except ValueError:
+        return None
+
+
+def _unreleased(state: HostState) -> bool:
+    return bool((state.endpoint.status or {}).get("version")) and _running(state) is None
 
 
 def _linked(member: Member, state: HostState) -> Version | None:
