@@ -12,6 +12,9 @@ from etcd_steward.snapshots import read_all
 
 __all__ = ["parse_probe"]
 
+# Lines of certificates come in two parts of which the first is so long.
+_PART = 32
+
 # What a host says is printed later: it shall not steer the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -113,7 +116,8 @@ def _texts(lines: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for line in lines:
         path, _, text = line.partition(" ")
-        texts[path] = texts.get(path, "") + text + "\n"
+        whole = text[:_PART] + text[_PART:].removeprefix("|")
+        texts[path] = texts.get(path, "") + whole + "\n"
     return texts
 
 
