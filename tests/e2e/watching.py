@@ -42,11 +42,12 @@ def client_context(site: Site, host: Host, role: str = "client") -> ssl.SSLConte
     """Make a TLS client that shows a pair of a host, as fetched by its operator."""
     folder = site.folder / f"{role}-of-{host.name}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    there = site.own[host.name].get("etcd_cert_dir", "/etc/etcd/pki")
     files: dict[str, Path] = {}
     for kind in ("ca", role, f"{role}-key"):
         files[kind] = folder / f"{kind}.pem"
         files[kind].touch(mode=0o600)
-        files[kind].write_text(host.read(f"/etc/etcd/pki/{kind}.pem"))
+        files[kind].write_text(host.read(f"{there}/{kind}.pem"))
     context = ssl.create_default_context(cafile=str(files["ca"]))
     context.load_cert_chain(files[role], files[f"{role}-key"])
     return context
