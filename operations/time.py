@@ -68,8 +68,10 @@ def synchronised(
     if {"installed", "enabled"} <= known.time and not configure and not rezone:
         host.noop("chrony is already installed, configured and enabled")
         return
-    if "installed" not in known.time:
-        wanted = ["chrony", "tzdata"] if timezone and packages.name == "apk" else ["chrony"]
+    wanted = [] if "installed" in known.time else ["chrony"]
+    if rezone and packages.name == "apk":  # where time zones are a package of their own
+        wanted.append("tzdata")
+    if wanted:
         yield from _INSTALL[packages.name]._inner(
             packages=wanted, **({} if packages.name == "dnf" else {"update": True})
         )
