@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,9 +15,11 @@ from etcd_steward.pki import create_authority, issue
 from tests.e2e import seeds
 from tests.e2e.watching import client_context
 from tests.targets.images import title
+from tests.targets.zones import give_time_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.e2e.steward import Site
     from tests.targets.hosts import Host
@@ -231,14 +232,6 @@ def test_the_servers_of_the_ubuntu_example_inventory(fresh: Callable[..., Site])
     for number, host in enumerate(site.hosts, 1):
         assert host.exists("/var/lib/etcd/default.etcd/member/wal")
         assert f"name: etcd-{number}\n" in host.read("/etc/etcd/conf.yml")
-
-
-def give_time_zones(host: Host) -> None:
-    """Let an Alpine host without a network have tzdata: its offline archive does not."""
-    if host.family == "alpine" and host.run("apk", "add", "tzdata", check=False).returncode != 0:
-        host.run("apk", "add", "--virtual", "tzdata")
-        zone = "/usr/share/zoneinfo/Asia/Shanghai"
-        host.write(zone, Path(zone).read_bytes())
 
 
 STRANGERS_DEPLOY = """
