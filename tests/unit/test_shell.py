@@ -158,3 +158,15 @@ def test_data_is_moved_aside_in_place_and_never_over_what_lies_aside_already(tmp
         assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "member").exists()
     assert sorted(path.read_text() for path in tmp_path.glob("member.*/db")) == ["first", "second"]
+
+
+def test_a_log_on_a_disk_of_its_own_goes_aside_on_that_disk(tmp_path):
+    data, disk = tmp_path / "data", tmp_path / "ssd"
+    (data / "member").mkdir(parents=True)
+    for turn in ("first", "second"):
+        (disk / "wal").mkdir(parents=True)
+        (disk / "wal" / "0.wal").write_text(turn)
+        done = run(script("aside.sh", data_dir=str(data), wal_dir=str(disk)))
+        assert (done.returncode, done.stderr) == (0, "")
+    assert not (disk / "wal").exists()
+    assert sorted(path.read_text() for path in disk.glob("wal.*/0.wal")) == ["first", "second"]
