@@ -142,7 +142,11 @@ def make_job(
             works[member.host] = Work()
             continue
         wanted[member.host] = desired(sight.cluster, member, state, record, version, texts)
-        settled[member.host] = desired(sight.cluster, member, state, record.closed(), version, texts)
+        settled[member.host] = (
+            desired(sight.cluster, member, state, record.closed(), version, texts)
+            if record.open
+            else wanted[member.host]
+        )
         left = work(
             member,
             state,

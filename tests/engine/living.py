@@ -70,7 +70,8 @@ class Living:
         """Let all that run answer; what was begun in this run lies on the controller, as hosts get it from there."""
         folder = self.world.pki / self.world.cluster.name
         self.world.record = read_controller_record(folder) or self.world.record
-        self.world.authorities = Store(folder).load()
+        if self.world.authorities is None:
+            self.world.authorities = Store(folder).load()
         members = self.world.cluster.members
         listed = tuple(one for one in members if one.host in self.running)
         unstarted = tuple(

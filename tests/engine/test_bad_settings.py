@@ -74,7 +74,7 @@ def refused(hosts, verb=etcd, **more):
     return lines[1:]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(WRONG, st.integers(1, 3), st.sampled_from([etcd, status]))
 def test_wrong_settings_of_one_host_are_refused_in_sentences_and_no_host_is_asked(wrong, place, verb):
     _, complaints = read_settings("n", {"etcd_address": "198.18.99.1", **wrong})

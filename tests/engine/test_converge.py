@@ -228,8 +228,15 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize("how", ["before", "after"])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("point", "how"),
+    [
+        *((point, "before") for point in POINTS),
+        ("unpacking", "after"),
+        ("starting", "after"),
+        ("closing", "after"),
+    ],
+)
 def test_f43_a_bootstrap_that_was_interrupted_is_finished_by_the_next_run(fresh, hurried, point, how):
     broken = [True]
     living = Living(
