@@ -71,7 +71,8 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         settled=told.get("settled", [""])[0],
         formed="formed" in told,
         started=dict(line.split(" ", 1) for line in told.get("started", ()) if " " in line),
-        record=_json(told.get("record", [""])[0]),
+        # One that cannot be read is not the same as none.
+        record=(_json(told["record"][0]) or {}) if "record" in told else None,
         service=_service(init, told.get("service", [])),
         foreign_units=tuple(told.get("foreign-unit", ())),
         processes=tuple(_process(line) for line in told.get("process", ())),
