@@ -13,6 +13,7 @@ from tests.engine.fakes import FakeHost, World
 START, STOP = "rc-service --quiet etcd start", "rc-service --quiet etcd stop"
 OTHERS, AWAIT, PEERS = "for endpoint in $endpoints", "until=$((up + seconds))", "for peer in $peers"
 WRITE = "put() {"
+MEMBERS = 'member add "$name" --learner'
 LOCK = "file=/run/etcd-steward.lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
 
@@ -103,6 +104,10 @@ class Living:
             self.keys[value(command, "name")] = value(command, "value")
         if GET in command:
             return [self.keys[value(command, "name")]]
+        if MEMBERS in command:
+            action = value(command, "action")
+            self.events += [(host, action)] if action != "list" else []
+            return ["done"] if action != "list" else [self._list(host)]
         if MOVE in command:
             heir = int(value(command, "heir"), 16)
             self.leader = next(m for m in self.world.cluster.members if self.world.member_id(m) == heir)
@@ -115,6 +120,11 @@ class Living:
         if member.host not in self.running:
             return f"down {url} connection refused"
         return self._status(member.host).replace("status ", f"status {url} ", 1)
+
+    def _list(self, host: str) -> str:
+        return next(line for line in self.hosts[host].lines if line.startswith("etcd members ")).removeprefix(
+            "etcd "
+        )
 
     def _status(self, host: str) -> str:
         return self.world.status(self.world.cluster.member(host), leader=self.leader)

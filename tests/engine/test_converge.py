@@ -492,6 +492,41 @@ def test_two_members_are_not_restarted_without_consent(tmp_path):
     assert living.happened("stop") == [N2, N1]
 
 
+# A member at another address than the cluster lists.
+
+OLD = "https://198.18.99.99"
+
+
+@pytest.fixture
+def moved(world):
+    """Let n3 be listed at another address, and be stopped here."""
+    place = f"https://{world.cluster.member(N3).address}"
+    world.show(N3, "stopped")
+    for host in (N1, N2):
+        world.hosts[host].lines = [
+            line.replace(f'"{place}:', f'"{OLD}:') if line.startswith("etcd members") else line
+            for line in world.hosts[host].lines
+        ]
+    return Living(world)
+
+
+@pytest.mark.parametrize("original", ["alive", "gone"])
+def test_f10_f49_a_member_is_moved_only_where_its_original_is_gone(moved, original):
+    told = {
+        "alive": moved._status(N3).replace("status ", f"status {OLD}:2379 ", 1),
+        "gone": f"down {OLD}:2379 no route to host",
+    }
+    moved._status_of = lambda url, ask=moved._status_of: told[original] if url == f"{OLD}:2379" else ask(url)
+    result = run_deploy(moved.hosts, etcd)
+    if original == "alive":
+        assert moved.events == []
+        assert f"alive at {OLD}:2379, and its data on this host too, wanted one of them" in result.log
+        assert N3 in result.failed
+    else:
+        assert moved.events[:2] == [(N1, "update"), (N3, "write")]
+        assert result.failed == set()
+
+
 # Between the prompt and the run.
 
 
