@@ -34,12 +34,14 @@ class Path:
 
 
 def running_versions(hosts: Mapping[str, HostState]) -> dict[str, Version]:
-    """Say which release each reached member runs."""
-    return {
-        host: versions.parse(str(state.endpoint.status["version"]))
-        for host, state in hosts.items()
-        if state.endpoint.status and state.endpoint.status.get("version")
-    }
+    """Say which release each reached member runs; one that is no release, such as a candidate, is left out."""
+    running = {}
+    for host, state in hosts.items():
+        try:
+            running[host] = versions.parse(str((state.endpoint.status or {}).get("version")))
+        except ValueError:
+            continue
+    return running
 
 
 def choose_path(sight: Sight, limit: set[str]) -> Path:
@@ -56,6 +58,16 @@ def choose_path(sight: Sight, limit: set[str]) -> Path:
     target = versions.parse(settings.etcd_version)
     running = running_versions(sight.hosts)
     complaints = [*_unwell(sight), *_room(sight)]
+    complaints += [
+        Complaint(
+            host,
+            "a member whose release is not known",
+            "a release such as 3.5.33",
+            "run deploys/status.py, and mend it first",
+        )
+        for host, state in sight.hosts.items()
+        if state.reached and host not in running
+    ]
     if not running:
         return Path(complaints=tuple(complaints))
     lowest, highest = min(running.values()), max(running.values())

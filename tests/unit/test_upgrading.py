@@ -107,3 +107,8 @@ def test_f35_equal_hashes_differ_in_nothing_and_others_are_named() -> None:
 def test_no_answer_is_never_taken_for_agreement(said: str) -> None:
     with pytest.raises(ValueError, match="hashes"):
         differing_hashes(said, 3)
+
+
+def test_a_member_on_a_release_candidate_forbids_an_upgrade_with_a_sentence(tmp_path: Path) -> None:
+    made = world(tmp_path, "3.5.33", {"n1": "3.5.30", "n2": "3.5.30", "n3": "3.6.0-rc.1"})
+    assert "@fake/n3: found a member whose release is not known" in complaints(made)
