@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,5 +111,9 @@ def test_no_answer_is_never_taken_for_agreement(said: str) -> None:
 
 
 def test_a_member_on_a_release_candidate_forbids_an_upgrade_with_a_sentence(tmp_path: Path) -> None:
-    made = world(tmp_path, "3.5.33", {"n1": "3.5.30", "n2": "3.5.30", "n3": "3.6.0-rc.1"})
-    assert "@fake/n3: found a member whose release is not known" in complaints(made)
+    sight = world(tmp_path, "3.5.33", dict.fromkeys(("n1", "n2", "n3"), "3.5.30")).sight()
+    third = sight.hosts["@fake/n3"]
+    status = {**(third.endpoint.status or {}), "version": "3.6.0-rc.1"}
+    hosts = {**sight.hosts, "@fake/n3": replace(third, endpoint=replace(third.endpoint, status=status))}
+    told = "\n".join(map(str, choose_path(replace(sight, hosts=hosts), ALL).complaints))
+    assert "@fake/n3: found a member whose release is not known" in told
