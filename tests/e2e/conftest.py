@@ -40,27 +40,44 @@ def fresh(
         yield make
 
 
+class Kept:
+    """Clusters that tests share, until a module is done with them: idle ones cost time too."""
+
+    def __init__(self, make: Callable[..., Site]) -> None:
+        self._make = make
+        self._made: dict[object, tuple[Site, ExitStack]] = {}
+
+    def __call__(self, families: Sequence[str], connector: str = "docker", **settings: Any) -> Site:
+        """Give the converged cluster of these families, making it where there is none."""
+        key = (tuple(families), connector, repr(settings))
+        if key not in self._made:
+            stack = ExitStack()
+            self._made[key] = (self._make(stack, families, connector, settings), stack)
+            self._made[key][0].etcd("-y").succeeded()
+        return self._made[key][0]
+
+    def release(self) -> None:
+        """Remove all clusters."""
+        for _, stack in self._made.values():
+            stack.close()
+        self._made.clear()
+
+
 @pytest.fixture(scope="session")
 def _kept(
     docker_answers: None, mirror_url: str, cache: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Site]]:
-    made: dict[object, Site] = {}
-    with ExitStack() as stack:
+) -> Iterator[Kept]:
+    def make(stack: ExitStack, families: Sequence[str], connector: str, settings: dict[str, Any]) -> Site:
+        folder = tmp_path_factory.mktemp("shared")
+        return _site(stack, families, connector, mirror_url, cache, folder, {"settings": settings})
 
-        def make(families: Sequence[str], connector: str = "docker", **settings: Any) -> Site:
-            key = (tuple(families), connector, repr(settings))
-            if key not in made:
-                folder = tmp_path_factory.mktemp("shared")
-                more = {"settings": settings}
-                made[key] = _site(stack, families, connector, mirror_url, cache, folder, more)
-                made[key].etcd("-y").succeeded()
-            return made[key]
-
-        yield make
+    kept = Kept(make)
+    yield kept
+    kept.release()
 
 
 @pytest.fixture
-def shared(_kept: Callable[..., Site]) -> Callable[..., Site]:
+def shared(_kept: Kept) -> Callable[..., Site]:
     """Give a function that returns a converged cluster which tests share: leave it as it was found."""
 
     def give(families: Sequence[str], connector: str = "docker", **settings: Any) -> Site:

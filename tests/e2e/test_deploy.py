@@ -10,8 +10,9 @@ from tests.e2e.conftest import MOST_FILES
 from tests.targets.images import title
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from tests.e2e.conftest import Kept
     from tests.e2e.steward import Site
 
 pytestmark = pytest.mark.target
@@ -34,6 +35,13 @@ FOR_THE_CLUSTER = 2
 def _id(name: str) -> str:
     families, way = CLUSTERS[name]
     return f"{'+'.join(title(family) for family in dict.fromkeys(families))} by {way}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _all_removed(_kept: Kept) -> Iterator[None]:
+    """Remove these many clusters in the end: the tests that follow need the machine."""
+    yield
+    _kept.release()
 
 
 @pytest.fixture(params=list(CLUSTERS), ids=_id)
