@@ -102,9 +102,11 @@ start_dockerd() { # start_dockerd OWNER
     mkdir -p "$STATE"
     say "starting dockerd (log: $STATE/dockerd.log)"
     # A daemon that was killed leaves its pid file, and dockerd refuses to start when that pid is in use again.
-    if [ -f /run/docker.pid ] && ! grep -qs dockerd "/proc/$(cat /run/docker.pid)/comm"; then
-        mv -f /run/docker.pid /run/docker.pid.stale
-    fi
+    # Its containerd leaves one too, and dockerd would take any process of that number for it.
+    local file
+    for file in /run/docker.pid /run/docker/containerd/containerd.pid; do
+        if [ -f "$file" ] && ! grep -qsE 'dockerd|containerd' "/proc/$(cat "$file")/comm"; then mv -f "$file" "$file.stale"; fi
+    done
     setsid nohup dockerd >"$STATE/dockerd.log" 2>&1 </dev/null &
     disown $! 2>/dev/null || true
     wait_for_docker
