@@ -27,6 +27,7 @@ SAFE = {
     "etcd_config": {"quota-backend-bytes": QUOTA},
     "etcd_timeout": 60,
 }
+PATIENT = ("--data=etcd_maintain_quota_fraction=0.9", "--data=etcd_maintain_fragmentation=0.9")
 # The rule as low as it goes: whatever is unused is given back.
 EAGER = ("--data=etcd_maintain_quota_fraction=0", "--data=etcd_maintain_fragmentation=0.1")
 
@@ -98,7 +99,8 @@ def test_the_alarm_nospace_stays_as_long_as_a_database_is_full(site: Site) -> No
 def test_members_are_defragmented_one_at_a_time_and_no_write_is_lost(site: Site) -> None:
     assert "exceeded" not in fill(site, 3)
     before = sizes(site)
-    maintain(site).unchanged()
+    # How far a database grows for three values depends on how etcd batches them: 3 to 5 of the 8 MiB.
+    maintain(site, *PATIENT).unchanged()
     assert sizes(site) == before, "what is below the thresholds is left alone"
     with Writer(site) as writer, Poller(site) as poller:
         maintain(site, "--data=etcd_compact=true", "--data=etcd_compact_keep=1", *EAGER).succeeded()
