@@ -335,6 +335,11 @@ def read_settings(host: str, data: Mapping[str, Any]) -> tuple[Settings | None, 
     return settings, judge(host, settings)
 
 
+def _plain(part: str) -> str:
+    # A key that somebody wrote must not break the line of the message.
+    return part if part.isprintable() else repr(part)
+
+
 def _complaint(host: str, problem: Any) -> Complaint:
     where = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "constrained-"))]
     key = where[0]
@@ -353,7 +358,7 @@ def _complaint(host: str, problem: Any) -> Complaint:
     example = f"such as {field.examples[0]!r}" if field.examples else ""
     return Complaint(
         host,
-        f"{'.'.join(where)} = {shown(problem['input'])}",
+        f"{'.'.join(map(_plain, where))} = {shown(problem['input'])}",
         reason[:1].lower() + reason[1:],
         f"set {key} to a value {example}".rstrip(),
     )

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etcd_steward.errors import Complaint, complaints_text, shown
@@ -72,8 +72,8 @@ def test_every_key_has_a_sentence_and_a_default_that_is_right_in_itself():
     ),
 )
 def test_every_example_is_accepted(key):
-    for example in Settings.model_fields[key].examples:
-        accepted(**{key: example})
+    for written in Settings.model_fields[key].examples:
+        accepted(**{key: written})
 
 
 def test_the_keys_that_may_differ_between_hosts_exist():
@@ -300,6 +300,7 @@ ANYTHING = st.recursive(
 )
 
 
+@example({"etcd_subject": {"\n": None}})
 @given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), ANYTHING, max_size=4))
 def test_any_values_are_accepted_or_refused_in_sentences_and_never_an_error(data):
     settings, complaints = read_settings("n1", data)
