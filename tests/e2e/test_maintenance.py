@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.steward import Outcome, Site
 
-pytestmark = pytest.mark.target
+pytestmark = [pytest.mark.target, pytest.mark.daytwo]
 
 # 3.5.30 defragments safely, and needs glibc.
 FAMILIES = ("debian", "ubuntu", "centos")

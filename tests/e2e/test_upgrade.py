@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = pytest.mark.target
+pytestmark = [pytest.mark.target, pytest.mark.daytwo]
 
 # The releases for the long way need glibc; 3.5.0 and 3.5.1 are static.
 LONG = ("debian", "ubuntu", "centos")
