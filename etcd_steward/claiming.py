@@ -14,7 +14,7 @@ from etcd_steward.shell import Script, script
 from etcd_steward.talk import ask
 
 if TYPE_CHECKING:
-    from etcd_steward.run import ClusterRun
+    from etcd_steward.run import ClusterRun, Sight
 
 __all__ = ["claim"]
 
@@ -32,19 +32,20 @@ class _GiveBack(BaseStateCallback):
             _release(self._run, host.name, self._lock.owner)
 
 
-def claim(run: ClusterRun, verb: str, hosts: list[str], *, breaking: bool) -> str:
-    """Take the lock on all given hosts, or on none.
+def claim(run: ClusterRun, verb: str, sight: Sight) -> str:
+    """Take the lock on all members within reach, or on none.
 
     Args:
         run: the run.
         verb: what is about to be done.
-        hosts: the members within reach.
-        breaking: take it also from an owner that may be alive.
+        sight: what was seen: the members within reach, and whether an owner that may be alive is to be passed over.
 
     Returns:
         Why it was not taken; empty where it was.
     """
     owner = Owner.me(verb)
+    breaking = sight.cluster.settings.etcd_break_lock
+    hosts = [name for name, state in sight.hosts.items() if state.reached]
     jobs = {host: gevent.spawn(_take, run, host, owner, breaking=breaking) for host in hosts}
     gevent.joinall(list(jobs.values()))
     answers: dict[str, tuple[bool, Owner | None]] = {host: job.get() for host, job in jobs.items()}

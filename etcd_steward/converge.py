@@ -16,7 +16,6 @@ from etcd_steward.credentials import Credentials
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.job import Job, Scope, make_job, reasons_against
-from etcd_steward.plan import decide
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, Sight, refuse
@@ -96,8 +95,7 @@ class Converge:
                     f"run without {mode}",
                 )
             ]
-        state = self.cluster_run.state
-        if any(not state.is_host_in_limit(host) for host in self.cluster_run.hosts.values()):
+        if self.cluster_run.limited() != set(self.cluster_run.hosts):
             return [
                 Complaint(
                     self.cluster_run.name,
@@ -135,8 +133,7 @@ class Converge:
         """
         before = self.job()
         sight = self.cluster_run.look()
-        forget = sight.cluster.settings.etcd_forget_cluster
-        plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records, forget)
+        plan = sight.decide()
         after = make_job(sight, plan, self.now(), before.record if before.gate else None, self.scope)
         if after.essence() == before.essence():
             self._rebuilt.append(after)
@@ -159,9 +156,7 @@ class Converge:
             DeployError: the cluster is not as that pass should have left it.
         """
         sight = self.cluster_run.look()
-        plan = decide(
-            sight.cluster, sight.hosts, sight.seen, sight.records, sight.cluster.settings.etcd_forget_cluster
-        )
+        plan = sight.decide()
         after = make_job(sight, plan, self.now(), scope=self.scope)
         complaints = reasons_against(after)
         if complaints:
@@ -234,11 +229,17 @@ class Converge:
         return fetch
 
     def verify(self) -> dict[str, str]:
-        """Judge the cluster at the end of the run, looking again where something was changed.
+        """Judge the cluster at the end of the run, looking again where something was changed since the last look.
 
         Returns:
             For each host with a problem, what it is.
         """
+        # A member that is being restarted is no problem, and what is seen before a turn does not show how it ended.
+        with self.rollout.between() as turns:
+            result: dict[str, str] = self.once(f"verified after {turns} turns", self._verify)
+            return result
+
+    def _verify(self) -> dict[str, str]:
         job = self.job()
         sight = job.sight
         if job.changes or self.failures.hosts:
@@ -246,15 +247,14 @@ class Converge:
                 sight = self.cluster_run.look()
             except DeployError as error:
                 return dict.fromkeys(self.cluster_run.hosts, str(error))
-        problems = judge(sight, self._limited(), self.scope.target)
+        problems = judge(sight, self.cluster_run.limited(), self.scope.target)
         if sight is not job.sight:
             problems = self._left_over(sight) | problems
         return problems
 
     def _left_over(self, sight: Sight) -> dict[str, str]:
         """Plan again after a change: what was refused before quorum came back, and what only then could be seen."""
-        settings = sight.cluster.settings
-        plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records, settings.etcd_forget_cluster)
+        plan = sight.decide()
         refused = {complaint.host: str(complaint) for complaint in plan.refusals}
         if not self.job().plan.acting("start"):
             return refused
@@ -263,7 +263,3 @@ class Converge:
             host: f"found more to do once the cluster answered ({', '.join(after.works[host].reasons())}), wanted nothing; next: run again"
             for host in after.order
         }
-
-    def _limited(self) -> set[str]:
-        state = self.cluster_run.state
-        return {name for name, host in self.cluster_run.hosts.items() if state.is_host_in_limit(host)}

@@ -34,6 +34,17 @@ class Failures(BaseStateCallback):
         self.hosts.append(host.name)
         state.failed_hosts.add(host)
 
+    def told(self, undone: str) -> str:
+        """Say why something is left undone after a failure.
+
+        Args:
+            undone: what, such as "not started".
+
+        Returns:
+            The sentence.
+        """
+        return f"{undone}: {', '.join(sorted(set(self.hosts)))} failed in this run"
+
 
 class Rollout:
     """Gives out turns, one at a time, until one of them is not finished.
@@ -73,6 +84,18 @@ class Rollout:
             yield ""
             self._stuck.discard(host)
             self._done.setdefault(passing, []).append(host)
+
+    @contextmanager
+    def between(self) -> Iterator[int]:
+        """Wait until nobody has the turn, and let no turn begin meanwhile.
+
+        Under `--no-wait` and `--serial` a host is at its end while others still await their turn.
+
+        Yields:
+            How many turns there have been.
+        """
+        with self._lock:
+            yield sum(map(len, self._done.values()))
 
     def done(self, passing: str = "") -> list[str]:
         """List the hosts that have had their turn.

@@ -69,6 +69,11 @@ class Sight:
     records: Mapping[str, Record]
     credentials: Credentials
 
+    def decide(self) -> Plan:
+        """Decide every host's action; the plan may hold refusals."""
+        forget = self.cluster.settings.etcd_forget_cluster
+        return decide(self.cluster, self.hosts, self.seen, self.records, forget)
+
 
 @dataclass
 class ClusterRun:
@@ -204,6 +209,10 @@ class ClusterRun:
         received = time.time()
         return replace(found or HostState(""), host=host.name, sent=sent, received=received)
 
+    def limited(self) -> set[str]:
+        """Name the hosts that this run may change, as `--limit` and `--exclude` say."""
+        return {name for name, host in self.hosts.items() if self.state.is_host_in_limit(host)}
+
     def privileges(self) -> dict[str, Any]:
         """Return what was passed to the deploy, as facts of other hosts do not inherit it."""
         return dict(self.memory.get("privileges", {}))
@@ -238,13 +247,7 @@ class ClusterRun:
 
         def make() -> tuple[Sight, Plan]:
             sight = self.look()
-            plan = decide(
-                sight.cluster,
-                sight.hosts,
-                sight.seen,
-                sight.records,
-                sight.cluster.settings.etcd_forget_cluster,
-            )
+            plan = sight.decide()
             for note in plan.notes:
                 logger.warning(f"    {self.name}: {note}")
             return sight, plan

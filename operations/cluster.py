@@ -44,9 +44,7 @@ def confirmed(run: Converge, verb: str = "etcd") -> Commands:
     def lock_and_look() -> str:
         job = run.job()
         if job.changes:
-            reached = [name for name, state in job.sight.hosts.items() if state.reached]
-            breaking = job.sight.cluster.settings.etcd_break_lock
-            problem = claim(run.cluster_run, verb, reached, breaking=breaking)
+            problem = claim(run.cluster_run, verb, job.sight)
             if problem:
                 return problem
         if not job.changes and not host.state.check_for_changes:
@@ -121,7 +119,7 @@ def formed(run: Converge) -> Commands:
         yield StringCommand("# wait for all members, then try them")
         return
     if run.failures.hosts:
-        yield failing(f"not awaited: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not awaited"))
         return
     yield FunctionCommand(_wait, (run,), {})
     if job.gate:
@@ -197,7 +195,7 @@ def verified(run: Converge) -> Commands:
     if not host.state.is_executing:
         host.noop("is verified when it is executed")
         return
-    problems = run.once("verified", run.verify)
+    problems = run.verify()
     if host.name in problems:
         yield failing(problems[host.name])
         return

@@ -36,8 +36,7 @@ def claimed(
         return
 
     def lock_and_look() -> str:
-        reached = [name for name, state in sight.hosts.items() if state.reached]
-        problem = claim(run, verb, reached, breaking=sight.cluster.settings.etcd_break_lock)
+        problem = claim(run, verb, sight)
         if problem:
             return problem
         return (

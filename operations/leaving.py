@@ -126,7 +126,7 @@ def aside(run: ClusterRun, sight: Sight, member: Member | None, behind: tuple[st
         yield StringCommand("# move aside:", ", ".join(behind))
         return
     if run.failures.hosts:
-        yield failing(f"not moved aside: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not moved aside"))
         return
     yield stop_and_move_aside(member, sight.hosts[host.name], behind)
 
@@ -169,7 +169,7 @@ def gone(run: ClusterRun, leaving: Leaving, by: str) -> Commands:
         host.noop("is verified when it is executed")
         return
     if run.failures.hosts:
-        yield failing(f"not verified: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not verified"))
         return
     if leaving.anything:
         yield FunctionCommand(_verify, (run, leaving), {})

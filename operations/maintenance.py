@@ -44,7 +44,7 @@ def compacted(run: ClusterRun, sight: Sight, care: Care) -> Commands:
         yield StringCommand("# compact up to revision", str(care.compact_to))
         return
     if run.failures.hosts:
-        yield failing(f"not compacted: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not compacted"))
         return
 
     def compact(state: State, host: Host) -> bool:
@@ -218,7 +218,7 @@ def disarmed(run: ClusterRun, sight: Sight, care: Care) -> Commands:
         host.noop("is verified when it is executed")
         return
     if run.failures.hosts:
-        yield failing(f"not verified: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not verified"))
         return
     # Under pyinfra's --serial each host comes here before the next has had its turn: the last one does it.
     waiting = {name for name in care.order if name not in run.rollout.done(PASS)}

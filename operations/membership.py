@@ -79,7 +79,7 @@ def started(run: Converge) -> Commands:
         yield StringCommand("# start", job.sight.cluster.member(host.name).name)
         return
     if run.failures.hosts:
-        yield failing(f"not started: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not started"))
         return
     member = job.sight.cluster.member(host.name)
     made = contents(member, list(left.certificates), list(left.files), job.sight.credentials.pair)
@@ -236,7 +236,7 @@ def settled(run: Converge) -> Commands:
         yield StringCommand("# write", *(file.path for file in left), *(path for path, _, _ in rest.folders))
         return
     if run.failures.hosts:
-        yield failing(f"not written: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not written"))
         return
     member = job.sight.cluster.member(host.name)
     if job.gate and job.record is not None:

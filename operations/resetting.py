@@ -39,11 +39,11 @@ def forgotten(
         yield StringCommand("# move the controller's record aside")
         return
     if run.failures.hosts:
-        yield failing(f"not forgotten: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not forgotten"))
         return
 
     def forget(state: State, host: Host) -> bool:
-        limit = {name for name, one in run.hosts.items() if run.state.is_host_in_limit(one)}
+        limit = run.limited()
         now = run.look(only=True)
         left = choose_reset(now, limit)
         unreached = [name for name, seen in now.hosts.items() if not seen.reached and name in limit]

@@ -74,7 +74,7 @@ def adopted(run: ClusterRun, wait: bool) -> Commands:
         yield StringCommand("# adopt the next authorities")
         return
     if run.failures.hosts:
-        yield failing(f"not adopted: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not adopted"))
         return
     if wait:
         yield failing(

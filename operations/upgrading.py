@@ -34,7 +34,7 @@ def looked_after(run: Converge, before: str) -> Commands:
         host.noop("is looked at when it is executed")
         return
     if run.failures.hosts:
-        yield failing(f"not looked at again: {', '.join(sorted(set(run.failures.hosts)))} failed in this run")
+        yield failing(run.failures.told("not looked at again"))
         return
 
     def look(state: State, host: Host) -> bool:

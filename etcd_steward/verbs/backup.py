@@ -28,7 +28,7 @@ def backup() -> None:
 
 def _giver(run: ClusterRun) -> Member:
     sight = run.look()
-    limit = {name for name, host in run.hosts.items() if run.state.is_host_in_limit(host)}
+    limit = run.limited()
     member, complaints = giver(sight, limit)
     refuse(complaints)
     assert member is not None  # noqa: S101 - otherwise there was a complaint

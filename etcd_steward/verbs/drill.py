@@ -26,7 +26,7 @@ def drill() -> None:
 
 def _choose(run: ClusterRun) -> tuple[Sight, Trial]:
     sight = run.look(only=True)
-    limit = {name for name, host in run.hosts.items() if run.state.is_host_in_limit(host)}
+    limit = run.limited()
     trial, complaints = choose_trial(run, sight, limit)
     refuse(complaints)
     assert trial is not None  # noqa: S101 - otherwise there was a complaint

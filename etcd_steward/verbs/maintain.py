@@ -55,6 +55,4 @@ def _plan(run: ClusterRun) -> tuple[Sight, Care]:
 
 def _choose(run: ClusterRun) -> tuple[Sight, Care]:
     sight = run.look(only=True)
-    return sight, choose_care(
-        sight, {name for name, host in run.hosts.items() if run.state.is_host_in_limit(host)}
-    )
+    return sight, choose_care(sight, run.limited())

@@ -57,11 +57,7 @@ def _plan(run: ClusterRun) -> tuple[Sight, Leaving]:
 def _choose(run: ClusterRun) -> tuple[Sight, Leaving]:
     sight = run.look(only=True)
     settings = sight.cluster.settings
-    return sight, choose_leaving(sight, settings.etcd_member, _healthy(run, sight), _limit(run))
-
-
-def _limit(run: ClusterRun) -> set[str]:
-    return {name for name, host in run.hosts.items() if run.state.is_host_in_limit(host)}
+    return sight, choose_leaving(sight, settings.etcd_member, _healthy(run, sight), run.limited())
 
 
 def _healthy(run: ClusterRun, sight: Sight) -> set[int]:
@@ -78,7 +74,7 @@ def _healthy(run: ClusterRun, sight: Sight) -> set[int]:
 
 
 def _booked_on(run: ClusterRun, sight: Sight, leaving: Leaving) -> str:
-    limit = _limit(run)
+    limit = run.limited()
     first = [leaving.member.host] if leaving.member is not None else []
     hosts = [name for name in [*first, *run.hosts] if name in limit and sight.hosts[name].reached]
     return hosts[0] if hosts else ""

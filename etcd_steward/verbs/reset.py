@@ -52,6 +52,4 @@ def _plan(run: ClusterRun) -> tuple[Sight, Reset]:
 
 def _choose(run: ClusterRun) -> tuple[Sight, Reset]:
     sight = run.look(only=True)
-    return sight, choose_reset(
-        sight, {name for name, host in run.hosts.items() if run.state.is_host_in_limit(host)}
-    )
+    return sight, choose_reset(sight, run.limited())

@@ -10,7 +10,6 @@ from pyinfra.api import deploy
 from etcd_steward import report, status_table
 from etcd_steward.cli_mode import asks_for_json
 from etcd_steward.operations import cluster
-from etcd_steward.plan import decide
 from etcd_steward.run import ClusterRun, cluster_run
 
 __all__ = ["status"]
@@ -31,10 +30,9 @@ def status() -> None:
 def _look_and_tell(run: ClusterRun) -> dict[str, str]:
     sight, now = run.look(only=True), run.now()
     settings = sight.cluster.settings
-    plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records, settings.etcd_forget_cluster)
+    plan = sight.decide()
     verdict = report.examine(sight, plan, now)
     # With pyinfra's own --json, standard output is its.
     stream = sys.stderr if asks_for_json() else sys.stdout
     status_table.show(sight, verdict, now, output=settings.etcd_output, stream=stream)
-    limited = {name for name, host in run.hosts.items() if run.state.is_host_in_limit(host)}
-    return verdict.told(sight, limited)
+    return verdict.told(sight, run.limited())

@@ -62,8 +62,7 @@ def upgrade() -> None:
 
 def _path(found: ClusterRun) -> Path:
     sight, _ = found.planned()
-    limit = {name for name, host in found.hosts.items() if found.state.is_host_in_limit(host)}
-    path = choose_path(sight, limit)
+    path = choose_path(sight, found.limited())
     refuse(list(path.complaints))
     for step in path.steps:
         logger.info(f"    {found.name}: to etcd {step.to} ({step.why})")
