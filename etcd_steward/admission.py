@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Literal
 
 import gevent
 
 from etcd_steward.observed import ListedMember, listed_members
-from etcd_steward.talk import Status, ask, ctl
+from etcd_steward.talk import ask, ctl
 
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun
     from etcd_steward.topology import Member
 
-__all__ = ["Change", "await_learner", "change_members", "initial_cluster", "list_members"]
+__all__ = ["Change", "change_members", "initial_cluster", "list_members"]
 
 # etcd changes its list of members only when every member has been connected for five seconds (HealthInterval), and
 # promotes a learner only when it has nearly the whole log.
@@ -106,38 +105,3 @@ def initial_cluster(members: list[ListedMember], member: Member) -> dict[str, tu
     own = (member.peer_url,)
     named = {one.name: one.peer_urls for one in members if one.peer_urls != own and one.name}
     return {**named, member.name: own}
-
-
-def await_learner(run: ClusterRun, member: Member, seconds: int, goal: int) -> tuple[Status | None, str]:
-    """Wait until a member that may be a learner has applied the log up to an index.
-
-    Args:
-        run: the run.
-        member: whom to wait for.
-        seconds: how long at most.
-        goal: the log index.
-
-    Returns:
-        Its status, or None, and then what it said last.
-    """
-    begun, said = time.monotonic(), "no answer"
-    while True:
-        spent = time.monotonic() - begun
-        if spent >= seconds:
-            return None, said
-        question = ctl(
-            member,
-            "await-learner.sh",
-            endpoint=member.loopback_url,
-            seconds=max(1, min(8, int(seconds - spent))),
-        )
-        for line in ask(run, member.host, question):
-            word, _, rest = line.partition(" ")
-            status = Status.read(rest) if word == "status" else None
-            if status is not None and status.applied >= goal:
-                return status, ""
-            said = rest if status is None else f"it has applied log entry {status.applied} of {goal}"
-        run.hosts[member.host].log(
-            f"waiting for {member.name} to catch up: {spent:.0f} s of {seconds} s ({said[:120]})"
-        )
-        gevent.sleep(0.2)

@@ -120,7 +120,7 @@ def ask(run: ClusterRun, host: str, question: Script) -> list[str]:
 
 
 def await_healthy(
-    run: ClusterRun, member: Member, seconds: int, *, applied: int = 0
+    run: ClusterRun, member: Member, seconds: int, *, applied: int = 0, learner: bool = False
 ) -> tuple[Status | None, str]:
     """Wait until a member is healthy and has caught up, saying so at least every ten seconds.
 
@@ -129,14 +129,22 @@ def await_healthy(
         member: whom to wait for.
         seconds: how long at most.
         applied: the log index that it must have applied.
+        learner: it may still be a learner, which answers no linearizable read: its status is enough.
 
     Returns:
         Its status, or None, and then what it said last.
     """
     begun, said = time.monotonic(), "no answer"
+    awaited = "to catch up" if learner else "to be healthy"
     while True:
         left = seconds - (time.monotonic() - begun)
-        question = ctl(member, "await.sh", endpoint=member.loopback_url, seconds=max(1, min(8, int(left))))
+        question = ctl(
+            member,
+            "await.sh",
+            endpoint=member.loopback_url,
+            seconds=max(1, min(8, int(left))),
+            learner="yes" if learner else "",
+        )
         for line in ask(run, member.host, question):
             word, _, rest = line.partition(" ")
             status = Status.read(rest) if word == "status" else None
@@ -147,8 +155,10 @@ def await_healthy(
         if spent >= seconds:
             return None, said
         run.hosts[member.host].log(
-            f"waiting for {member.name} to be healthy: {spent:.0f} s of {seconds} s ({said[:120]})"
+            f"waiting for {member.name} {awaited}: {spent:.0f} s of {seconds} s ({said[:120]})"
         )
+        # One that answers, but is behind, answers at once.
+        gevent.sleep(0.2)
 
 
 def last_errors(run: ClusterRun, member: Member) -> str:
@@ -200,19 +210,19 @@ def look_at(
     return healthy, down
 
 
-def hand_over(run: ClusterRun, observer: Member, leader: Member, heir: int) -> bool:
+def hand_over(run: ClusterRun, observer: Member, leader: str, heir: int) -> bool:
     """Move leadership away from a member that is about to stop.
 
     Args:
         run: the run.
         observer: from whose host.
-        leader: who leads now.
+        leader: client URL of the member that leads now.
         heir: id of the voter that shall lead.
 
     Returns:
         Whether it was moved.
     """
-    question = ctl(observer, "move-leader.sh", endpoint=leader.client_url, heir=f"{heir:x}")
+    question = ctl(observer, "move-leader.sh", endpoint=leader, heir=f"{heir:x}")
     return "moved" in ask(run, observer.host, question)
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pyinfra.api import FactBase, StringCommand
-
 from etcd_steward import versions
-from etcd_steward.facts.probe import own_questions
+from etcd_steward.facts.slices import Slice
 from etcd_steward.observed import HostState
-from etcd_steward.parsing import parse_probe
 from etcd_steward.platforms import package_manager
 
-__all__ = ["Platform", "PlatformDict"]
+__all__ = ["Platform", "PlatformDict", "describe"]
 
 
 class PlatformDict(TypedDict):
@@ -27,7 +24,7 @@ class PlatformDict(TypedDict):
     supported: bool
 
 
-class Platform(FactBase[PlatformDict | None]):
+class Platform(Slice[PlatformDict]):
     """
     Returns what kind of machine a host is, as etcd and this package see it.
 
@@ -37,18 +34,9 @@ class Platform(FactBase[PlatformDict | None]):
          "packages": "apk", "supported": true}
     """
 
-    @staticmethod
-    def default() -> None:
-        """Tell that the host did not answer."""
-
-    def command(self) -> StringCommand:
-        """Make the command."""
-        return StringCommand(own_questions())
-
-    def process(self, output: list[str]) -> PlatformDict | None:
-        """Take the platform out of the probe's answer."""
-        state = parse_probe("", list(output))
-        return describe(state) if state.reached else None
+    def describe(self, state: HostState) -> PlatformDict:
+        """Take it out of what the probe told."""
+        return describe(state)
 
 
 def describe(state: HostState) -> PlatformDict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Generic, TypeVar
 
 from pyinfra.api import FactBase, StringCommand
@@ -27,10 +28,10 @@ class Slice(FactBase[T | None], Generic[T]):
         state = parse_probe("", list(output))
         return self.describe(state) if state.reached else None
 
+    @abstractmethod
     def describe(self, state: HostState) -> T:
         """Describe a probed host.
 
         Args:
             state: what the probe told.
         """
-        raise NotImplementedError

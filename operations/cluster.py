@@ -11,8 +11,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.claiming import claim
 from etcd_steward.failing import fail, failing
-from etcd_steward.operations.membership import show_error
-from etcd_steward.platforms import INITS
+from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
 from etcd_steward.shell import script
 from etcd_steward.talk import ask, await_healthy, ctl, reach_peers
@@ -132,13 +131,7 @@ def _wait(state: State, host: Host, run: Converge) -> bool:
     settings = member.settings
     status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout)
     if status is None:
-        show_error(run, host, member)
-        logs = INITS[job.sight.hosts[host.name].init].logs.format(name=settings.etcd_service)
-        return fail(
-            state,
-            host,
-            f"found {member.name} not healthy after {settings.etcd_timeout} s ({said}), wanted a quorum; next: look at `{logs}`, then run again",
-        )
+        return fail_unhealthy(run, host, member, said, "a quorum", "then run again")
     wanted = job.record.id if job.record else ""
     if wanted and f"{status.cluster:016x}" != wanted:
         return fail(

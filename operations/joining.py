@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.admission import await_learner, change_members, initial_cluster, list_members
+from etcd_steward.admission import change_members, initial_cluster, list_members
 from etcd_steward.commands import apply_command, contents
 from etcd_steward.desired import desired
 from etcd_steward.failing import fail, failing
@@ -20,7 +20,7 @@ from etcd_steward.operations.membership import (
     show_error,
 )
 from etcd_steward.plan import quorum
-from etcd_steward.talk import look_at
+from etcd_steward.talk import await_healthy, look_at
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -165,7 +165,7 @@ def _catch_up(state: State, host: Host, run: Converge, member: Member) -> bool:
     settings = member.settings
     healthy, _ = look_at(run.cluster_run, observer, other_voters(job.sight, member))
     goal = max((status.index for status in healthy.values()), default=0)
-    status, said = await_learner(run.cluster_run, member, settings.etcd_timeout, goal)
+    status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout, applied=goal, learner=True)
     if status is None:
         show_error(run, host, member)
         return fail(

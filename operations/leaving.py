@@ -15,7 +15,7 @@ from etcd_steward.operations.snapshot import switch
 from etcd_steward.platforms import INITS
 from etcd_steward.schedule import Schedule
 from etcd_steward.shell import script
-from etcd_steward.talk import ask, ctl, look_at
+from etcd_steward.talk import hand_over, look_at
 from etcd_steward.templating import text
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def _remove(
         return fail(state, host, f"found {risk[0]} ({told}), wanted {risk[1]}; next: {risk[2]}")
     host.log(f"{count} when {leaving.name} leaves")
     heir = next((number for number in voters if number in well - {entry.id}), None)
-    if heir is not None and {status.leader for status in healthy.values()} == {entry.id}:
-        question = ctl(observer, "move-leader.sh", endpoint=urls[entry.id], heir=f"{heir:x}")
-        if "moved" in ask(run, observer.host, question):
-            host.log(f"leadership moved to {heir:016x}")
+    leads = {status.leader for status in healthy.values()} == {entry.id}
+    if heir is not None and leads and hand_over(run, observer, urls[entry.id], heir):
+        host.log(f"leadership moved to {heir:016x}")
     refused = change_members(run, observer, "remove", number=entry.id)
     members = list_members(run, observer)
     if refused or not members or entry.id in {one.id for one in members}:

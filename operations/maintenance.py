@@ -12,7 +12,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.failing import fail, failing
 from etcd_steward.maintaining import Database
-from etcd_steward.talk import ask, ctl
+from etcd_steward.talk import ask, ctl, hand_over
 from etcd_steward.templating import text
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ def _others_serve(state: State, host: Host, run: ClusterRun, sight: Sight, membe
         if not voters:
             return True
         heir = int(others[voters[0]]["header"]["member_id"])
-        question = ctl(member, "move-leader.sh", endpoint=member.loopback_url, heir=f"{heir:x}")
-        if "moved" in ask(run, member.host, question):
+        if hand_over(run, _observer(sight, member), member.client_url, heir):
             host.log(f"leadership moved to {voters[0]}")
     return True
 

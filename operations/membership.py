@@ -129,6 +129,19 @@ def turn(run: Converge) -> Commands:
         yield FunctionCommand(is_back, (run, member), {})
 
 
+def fail_unhealthy(run: Converge, host: Host, member: Member, said: str, wanted: str, what_next: str) -> bool:
+    """Fail with what a member said while it was awaited in vain, showing the last error of its log."""
+    show_error(run, host, member)
+    settings = member.settings
+    logs = INITS[run.job().sight.hosts[host.name].init].logs.format(name=settings.etcd_service)
+    return fail(
+        host.state,
+        host,
+        f"found {member.name} not healthy after {settings.etcd_timeout} s ({said}), wanted {wanted}; "
+        f"next: look at `{logs}`, {what_next}",
+    )
+
+
 def show_error(run: Converge, host: Host, member: Member) -> None:
     error = last_errors(run.cluster_run, member)
     if error:
@@ -184,7 +197,7 @@ def others_are_well(state: State, host: Host, run: Converge, member: Member, sto
     if leads:
         changed = [run.job().sight.cluster.member(name).name for name in run.rollout.done(run.label)]
         heir = next((name for name in [*changed, *healthy] if name in healthy), None)
-        if heir is not None and hand_over(run.cluster_run, observer, member, healthy[heir].member):
+        if heir is not None and hand_over(run.cluster_run, observer, member.client_url, healthy[heir].member):
             host.log(f"leadership moved to {heir}")
     return True
 
@@ -199,14 +212,8 @@ def is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
     settings = member.settings
     status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout, applied=goal)
     if status is None:
-        show_error(run, host, member)
-        logs = INITS[job.sight.hosts[host.name].init].logs.format(name=settings.etcd_service)
-        return fail(
-            state,
-            host,
-            f"found {member.name} not healthy after {settings.etcd_timeout} s ({said}), wanted it healthy; "
-            f"next: look at `{logs}`, correct the settings and run again; no other member was touched after it",
-        )
+        then = "correct the settings and run again; no other member was touched after it"
+        return fail_unhealthy(run, host, member, said, "it healthy", then)
     wanted = job.wanted[host.name].version
     if status.version != str(wanted):
         return fail(

@@ -1,12 +1,14 @@
 # Waits until the own endpoint is healthy, for some seconds at most; needs ctl.sh.
-# Set before: endpoint seconds
+# A learner answers no linearizable read, which health is; its status is enough.
+# Set before: endpoint seconds learner
 uptime() { IFS=. read -r up _ </proc/uptime; }
 uptime
 until=$((up + seconds))
 answer="connection refused: nothing listens on $endpoint"
 while :; do
-  if listens "$endpoint" && answer=$(ctl "$endpoint" endpoint health) && status=$(ctl "$endpoint" endpoint status -w json); then
-    say "status $status"
+  if listens "$endpoint" && { [ -n "$learner" ] || answer=$(ctl "$endpoint" endpoint health); } &&
+    answer=$(ctl "$endpoint" endpoint status -w json); then
+    say "status $answer"
     exit 0
   fi
   uptime

@@ -76,6 +76,7 @@ def clock(monkeypatch):
     """Let every look at the clock take three seconds."""
     times = iter(range(0, 10_000, 3))
     monkeypatch.setattr(talk, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    monkeypatch.setattr(talk, "gevent", SimpleNamespace(sleep=lambda _seconds: None))
 
 
 def test_a_status_is_read_out_of_etcdctls_json():
@@ -133,6 +134,16 @@ def test_a_member_is_waited_for_until_it_is_healthy_and_has_caught_up(answers, r
     assert "(it has applied log entry 41 of 42)" in run.logged[2]
 
 
+def test_a_learner_is_asked_for_its_status_alone_and_waited_for_until_it_has_caught_up(answers, run):
+    asked = answers([[f"status {status(applied=41)}"], [f"status {status(applied=42)}"]])
+    found, _ = await_healthy(run, N1, 90, applied=42, learner=True)
+    assert found.applied == 42
+    assert all("\nlearner=yes\n" in text for _, text in asked)
+    assert run.logged == [
+        "waiting for n1 to catch up: 0 s of 90 s (it has applied log entry 41 of 42)",
+    ]
+
+
 def test_waiting_ends_and_tells_what_was_said_last(answers, run, clock):
     asked = answers(lambda _question: ["waiting connection refused"])
     assert await_healthy(run, N1, 30) == (None, "connection refused")
@@ -180,11 +191,11 @@ def test_who_says_nothing_sensible_is_down(answers, run, lines):
 
 def test_leadership_is_moved_by_the_heirs_id_in_hexadecimal(answers, run):
     asked = answers([["moved"]])
-    assert hand_over(run, N2, N1, 0xABCDEF)
+    assert hand_over(run, N2, N1.client_url, 0xABCDEF)
     assert "heir=abcdef" in asked[0][1]
     assert f"endpoint={N1.client_url}" in asked[0][1]
     answers([["Error: etcdserver: not leader"]])
-    assert not hand_over(run, N2, N1, 1)
+    assert not hand_over(run, N2, N1.client_url, 1)
 
 
 @pytest.mark.parametrize(
