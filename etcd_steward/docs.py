@@ -169,7 +169,8 @@ def _code(value: object) -> str:
 
 
 def _type(key: str) -> str:
-    alias = str(Settings.__annotations__[key]).removesuffix(" | None")
+    room = next(one for one in Settings.__mro__ if key in one.__annotations__)
+    alias = str(room.__annotations__[key]).removesuffix(" | None")
     if alias in _TYPES:
         return _TYPES[alias]
     if alias.startswith("list["):
