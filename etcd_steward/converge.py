@@ -249,17 +249,19 @@ class Converge:
                 return dict.fromkeys(self.cluster_run.hosts, str(error))
         problems = judge(sight, self.cluster_run.limited(), self.scope.target)
         if sight is not job.sight:
-            problems = self._left_over(sight) | problems
+            # A refusal says more than what ails the member, whose cure would be another run.
+            refused, more = self._left_over(sight)
+            problems = more | problems | refused
         return problems
 
-    def _left_over(self, sight: Sight) -> dict[str, str]:
-        """Plan again after a change: what was refused before quorum came back, and what only then could be seen."""
+    def _left_over(self, sight: Sight) -> tuple[dict[str, str], dict[str, str]]:
+        """Plan again after a change: what is refused now, and what could only be seen once quorum came back."""
         plan = sight.decide()
         refused = {complaint.host: str(complaint) for complaint in plan.refusals}
         if not self.job().plan.acting("start"):
-            return refused
+            return refused, {}
         after = make_job(sight, plan, self.now(), scope=self.scope)
-        return refused | {
+        return refused, {
             host: f"found more to do once the cluster answered ({', '.join(after.works[host].reasons())}), wanted nothing; next: run again"
             for host in after.order
         }

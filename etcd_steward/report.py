@@ -26,6 +26,7 @@ __all__ = ["Verdict", "days_by_kind", "examine", "judge", "problems_of"]
 
 _TROUBLE = "see docs/troubleshooting.md"
 _RUN = "run deploys/etcd.py"
+_MAINTAIN = "run deploys/maintain.py"
 
 
 def judge(sight: Sight, limit: set[str], target: Version | None = None) -> dict[str, str]:
@@ -204,7 +205,8 @@ def _ailments(sight: Sight, member: Member) -> list[Complaint]:
         complaints += _membership(sight, member)
     alarms = ", ".join(state.endpoint.alarms)
     if alarms:
-        complaints.append(Complaint(host, f"the alarm {alarms}", "none", _TROUBLE))
+        cure = _MAINTAIN if set(state.endpoint.alarms) == {"NOSPACE"} else _TROUBLE
+        complaints.append(Complaint(host, f"the alarm {alarms}", "none", cure))
     if any(record.open for place, record in sight.records.items() if place == host):
         found = "a cluster that has not yet passed its gate"
         complaints.append(Complaint(host, found, "one that has", _RUN))

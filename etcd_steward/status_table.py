@@ -143,7 +143,8 @@ def _row(member: Member, state: HostState, now: datetime) -> Row:
 
 def _state(state: HostState) -> tuple[str, str]:
     if state.endpoint.healthy:
-        return "healthy", ""
+        alarms = ", ".join(state.endpoint.alarms)
+        return ("unhealthy", f"the alarm {alarms}") if alarms else ("healthy", "")
     if state.uid != 0:
         return "no rights", "a login without root's rights"
     if not state.service.exists:
@@ -218,7 +219,8 @@ def show(sight: Sight, verdict: Verdict, now: datetime, *, output: str, stream: 
 
 def _summary(sight: Sight, verdict: Verdict) -> Text:
     word, style = ("not healthy", "bold red") if verdict.problems else ("healthy", "bold green")
-    count, well = len(sight.cluster.members), sum(state.endpoint.healthy for state in sight.hosts.values())
+    count = len(sight.cluster.members)
+    well = sum(state.endpoint.healthy and not state.endpoint.alarms for state in sight.hosts.values())
     return Text(
         f"{sight.cluster.name}: {word}, {well} of {count} members healthy, quorum {quorum(count)}", style
     )

@@ -183,7 +183,7 @@ def last_errors(run: ClusterRun, member: Member) -> str:
 
 
 def look_at(
-    run: ClusterRun, observer: Member, endpoints: Mapping[str, str]
+    run: ClusterRun, observer: Member, endpoints: Mapping[str, str], *, unwell: bool = False
 ) -> tuple[dict[str, Status], dict[str, str]]:
     """Ask some members for their health, from the host of one of them.
 
@@ -191,6 +191,7 @@ def look_at(
         run: the run.
         observer: from whose host.
         endpoints: member names and the client URLs to ask.
+        unwell: look for whoever is alive: a status is enough, which needs no quorum.
 
     Returns:
         The status of each healthy member by name, and what the others said.
@@ -198,7 +199,8 @@ def look_at(
     urls = {url: name for name, url in endpoints.items()}
     healthy: dict[str, Status] = {}
     down = dict.fromkeys(endpoints, "no answer")
-    for line in ask(run, observer.host, ctl(observer, "others.sh", endpoints=list(urls))):
+    question = ctl(observer, "others.sh", endpoints=list(urls), unwell="yes" if unwell else "")
+    for line in ask(run, observer.host, question):
         word, _, rest = line.partition(" ")
         url, _, said = rest.partition(" ")
         status = Status.read(said) if word == "status" else None

@@ -132,7 +132,9 @@ def _unwell(sight: Sight) -> list[Complaint]:
                     member.host,
                     f"the alarm {', '.join(state.endpoint.alarms)}",
                     "no alarm",
-                    "see docs/troubleshooting.md, then run again",
+                    "run deploys/maintain.py, then run again"
+                    if set(state.endpoint.alarms) == {"NOSPACE"}
+                    else "see docs/troubleshooting.md, then run again",
                 ),
             )
     if any(record.open for record in sight.records.values()):

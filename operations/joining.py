@@ -147,7 +147,8 @@ def _move(run: Converge, observer: Member, member: Member, members: list[ListedM
     header = (found.endpoint.status or {}).get("header", {})
     if int(header.get("member_id", 0)) != number:
         # Where this host's own etcd does not answer as this member, nobody else may: it would be the original of a clone.
-        alive, _ = look_at(run.cluster_run, observer, {url: url for url in listed.client_urls})
+        urls = {url: url for url in listed.client_urls}
+        alive, _ = look_at(run.cluster_run, observer, urls, unwell=True)
         if any(status.member == number for status in alive.values()):
             return (
                 f"found {listed.name} ({number:016x}) alive at {', '.join(listed.client_urls)}, and its data on this host too, "

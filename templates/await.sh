@@ -6,7 +6,7 @@ uptime
 until=$((up + seconds))
 answer="connection refused: nothing listens on $endpoint"
 while :; do
-  if listens "$endpoint" && { [ -n "$learner" ] || answer=$(ctl "$endpoint" endpoint health); } &&
+  if listens "$endpoint" && { [ -n "$learner" ] || healthy "$endpoint"; } &&
     answer=$(ctl "$endpoint" endpoint status -w json); then
     say "status $answer"
     exit 0

@@ -1,8 +1,8 @@
-# Asks some endpoints for their health and status, side by side; needs ctl.sh.
-# Set before: endpoints
+# Asks some endpoints for their health and status, side by side, or for their status whatever their health; needs ctl.sh.
+# Set before: endpoints unwell
 for endpoint in $endpoints; do
-  { if answer=$(ctl "$endpoint" endpoint health) && status=$(ctl "$endpoint" endpoint status -w json); then
-      say "status $endpoint $status"
+  { if { [ -n "$unwell" ] || healthy "$endpoint"; } && answer=$(ctl "$endpoint" endpoint status -w json); then
+      say "status $endpoint $answer"
     else say "down $endpoint $(say "$answer" | why)"; fi; } &
 done
 wait

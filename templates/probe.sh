@@ -87,7 +87,7 @@ if ! listens "$endpoint"; then
   exit 0
 fi
 # Each asks a connection of its own, so they run side by side; a line shorter than a pipe's buffer is written whole.
-{ answer=$(ctl "$endpoint" endpoint health) && say "etcd health yes" || say "etcd health no $(say "$answer" | why)"; } &
+{ healthy "$endpoint" && say "etcd health yes" || say "etcd health no $(say "$answer" | why)"; } &
 { answer=$(ctl "$endpoint" endpoint status -w json) && say "etcd status $answer"; } &
 { if answer=$(ctl "$endpoint" member list -w json); then say "etcd members $answer"
   else say "etcd denied $(say "$answer" | tail -n 1)"; fi; } &

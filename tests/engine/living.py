@@ -35,10 +35,13 @@ class Living:
     def __init__(self, world: World, fails: Callable[[str, str], str] = lambda _host, _command: "") -> None:
         self.world, self.fails = world, fails
         self.leader = world.cluster.members[0]
+        self.alarms: tuple[str, ...] = ()
         self.shown: object = None
         self.keys: dict[str, str] = {}
         self.events: list[tuple[str, str]] = []
         self.running = {name for name, host in world.hosts.items() if "service Status=0" in host.lines}
+        # Who has ever been started is listed with its name and its URLs.
+        self.known = self.running | {name for name, host in world.hosts.items() if "formed" in host.lines}
         for name, host in world.hosts.items():
             host.reply = partial(self.reply, name)
 
@@ -62,6 +65,7 @@ class Living:
         if START in command:
             self.events.append((host, "start"))
             self.running.add(host)
+            self.known.add(host)
         if WRITE in command or START in command:
             self._show()
         answer = self._answer(host, command)
@@ -74,20 +78,27 @@ class Living:
         if self.world.authorities is None:
             self.world.authorities = Store(folder).load()
         members = self.world.cluster.members
-        listed = tuple(one for one in members if one.host in self.running)
+        listed = tuple(one for one in members if one.host in self.known)
         unstarted = tuple(
             {"ID": self.world.member_id(one), "peerURLs": [one.peer_url]}
             for one in members
             if one not in listed
         )
-        quorum = len(listed) > len(members) // 2
-        now = (self.world.record, self.leader, listed)
+        quorum = len(self.running) > len(members) // 2
+        now = (self.world.record, self.leader, listed, frozenset(self.running), self.alarms)
         if now == self.shown:
             return
         self.shown = now
         for host in self.running:
             if quorum:
-                self.world.show(host, "converged", leader=self.leader, listed=listed, strangers=unstarted)
+                self.world.show(
+                    host,
+                    "converged",
+                    leader=self.leader,
+                    listed=listed,
+                    strangers=unstarted,
+                    alarms=self.alarms,
+                )
             else:
                 self.world.show(host, "unhealthy")
 

@@ -10,7 +10,7 @@ from etcd_steward import releases
 from etcd_steward.record import read_controller_record
 from etcd_steward.verbs import etcd
 from tests.engine.fakes import PROBE, World, run_deploy
-from tests.engine.living import AWAIT, LOCK, OTHERS, PEERS, START, STOP, WRITE, Living
+from tests.engine.living import AWAIT, LOCK, OTHERS, PEERS, START, STOP, WRITE, Living, value
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
@@ -291,8 +291,8 @@ def clone(world):
     ]  # fmt: skip
 
 
-def lost_disk(world):
-    world.hosts[N2].lines = [line for line in world.lines(N2, "stopped") if not line.startswith("data ")]
+def lost_disk(world, host=N2):
+    world.hosts[host].lines = [line for line in world.lines(host, "stopped") if not line.startswith("data ")]
 
 
 def no_rights(world):
@@ -492,6 +492,32 @@ def test_two_members_are_not_restarted_without_consent(tmp_path):
     assert living.happened("stop") == [N2, N1]
 
 
+def test_f36_a_raised_quota_is_delivered_under_the_alarm_nospace_and_the_way_leads_to_maintain(world):
+    living = Living(world)
+    living.alarms = ("NOSPACE",)
+    for host in HOSTS:
+        world.show(host, "converged", alarms=living.alarms)
+    raised = {"etcd_config": {"quota-backend-bytes": 8 * 2**30}}
+    result = run_deploy(living.hosts, etcd, data=raised)
+    assert living.happened("stop") == [N2, N3, N1]
+    # The alarm is still raised, so this is not the promise.
+    assert result.failed == set(HOSTS)
+    assert "found the alarm NOSPACE, wanted none; next: run deploys/maintain.py" in result.log
+
+
+def test_a_member_that_lost_its_data_while_all_were_down_is_to_be_replaced_and_not_run_again(world):
+    for host in (N1, N2):
+        world.show(host, "stopped")
+    lost_disk(world, N3)
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd)
+    assert sorted(living.happened("start")) == [N1, N2]
+    assert N3 in result.failed
+    (told,) = [line for line in result.log.splitlines() if "though the cluster knows this member" in line]
+    assert "run with --data etcd_replace=n3" in told
+    assert "next: run deploys/etcd.py" not in result.log
+
+
 # A member at another address than the cluster lists.
 
 OLD = "https://198.18.99.99"
@@ -510,15 +536,22 @@ def moved(world):
     return Living(world)
 
 
-@pytest.mark.parametrize("original", ["alive", "gone"])
+@pytest.mark.parametrize("original", ["alive", "unhealthy", "gone"])
 def test_f10_f49_a_member_is_moved_only_where_its_original_is_gone(moved, original):
     told = {
         "alive": moved._status(N3).replace("status ", f"status {OLD}:2379 ", 1),
         "gone": f"down {OLD}:2379 no route to host",
     }
+    told["unhealthy"] = f"down {OLD}:2379 context deadline exceeded"
     moved._status_of = lambda url, ask=moved._status_of: told[original] if url == f"{OLD}:2379" else ask(url)
+    # One that is cut off from the others is not healthy, but tells its status.
+    moved._answer = lambda host, command, ask=moved._answer: (
+        [told["alive" if original == "unhealthy" else original]]
+        if OTHERS in command and value(command, "unwell")
+        else ask(host, command)
+    )
     result = run_deploy(moved.hosts, etcd)
-    if original == "alive":
+    if original != "gone":
         assert moved.events == []
         assert f"alive at {OLD}:2379, and its data on this host too, wanted one of them" in result.log
         assert N3 in result.failed

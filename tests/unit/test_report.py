@@ -79,7 +79,14 @@ def test_converging_is_no_advice_where_it_would_refuse(world):
 
 def test_an_alarm_is_a_problem(world):
     world.show("@fake/n2", "converged", alarms=("NOSPACE",))
-    assert [line for line in problems(world) if "the alarm NOSPACE" in line]
+    (told,) = problems(world)
+    assert told == "@fake/n2: found the alarm NOSPACE, wanted none; next: run deploys/maintain.py"
+
+
+def test_maintaining_is_no_advice_for_an_alarm_that_it_never_ends(world):
+    world.show("@fake/n2", "converged", alarms=("NOSPACE", "CORRUPT"))
+    (told,) = problems(world)
+    assert told.endswith("found the alarm NOSPACE, CORRUPT, wanted none; next: see docs/troubleshooting.md")
 
 
 def test_a_learner_and_the_missing_voter_are_problems(world):

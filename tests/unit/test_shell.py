@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etcd_steward.shell import Content, framed, put_calls, script
-from etcd_steward.templating import text
+from etcd_steward.templating import render, text
 
 ODD = "a b'c\"d$(id)`id`\\ ;|&<>*?[~#!\t%s é\n-n"
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
@@ -170,3 +170,87 @@ def test_a_log_on_a_disk_of_its_own_goes_aside_on_that_disk(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
     assert not (disk / "wal").exists()
     assert sorted(path.read_text() for path in disk.glob("wal.*/0.wal")) == ["first", "second"]
+
+
+SICK = "http://127.0.0.1:2379 is unhealthy: failed to commit proposal: {}\nError: unhealthy cluster"
+TOLD = '[{"Status":{}}]'
+
+
+def etcdctl(folder, health, status=TOLD):
+    """Write an etcdctl that says of every endpoint what the real one says; without a text it fails."""
+    calls = "\n".join(
+        f"*'{words}'*) printf '%s\\n' '{said}' >&2; exit {int('unhealthy' in said or not said)} ;;"
+        for words, said in (("endpoint health", health), ("endpoint status", status))
+    )
+    (folder / "etcdctl").write_text(f'#!/bin/sh\ncase "$*" in\n{calls}\nesac\n')
+    (folder / "etcdctl").chmod(0o755)
+
+
+def ask(folder, fragment, **values):
+    return run(
+        "listens() { :; }\n"
+        + (script("ctl.sh", fragment, bin_dir=str(folder), ca="", cert="", key="", **values) + "").replace(
+            "listens() {", "ports() {"
+        )
+    ).stdout
+
+
+# What 3.5.30 says under an alarm: its health check reads first, and fails then. 3.4.23 is healthy under the alarm.
+@pytest.mark.parametrize(
+    ("health", "well"),
+    [
+        ("http://127.0.0.1:2379 is healthy: successfully committed proposal: took = 2ms", True),
+        (SICK.format("Active Alarm(s): NOSPACE "), True),
+        (SICK.format("Active Alarm(s): NOSPACE NOSPACE "), True),
+        (SICK.format("Active Alarm(s): CORRUPT "), False),
+        (SICK.format("Active Alarm(s): NOSPACE CORRUPT "), False),
+        (SICK.format("Active Alarm(s): UNKNOWN "), False),
+        (SICK.format("context deadline exceeded"), False),
+    ],
+)
+def test_f36_a_member_that_only_lacks_space_serves_and_any_other_alarm_is_an_ailment(tmp_path, health, well):
+    etcdctl(tmp_path, health)
+    others = ask(tmp_path, "others.sh", endpoints="a", unwell="")
+    awaited = ask(tmp_path, "await.sh", endpoint="a", seconds=0, learner="")
+    assert others.startswith(f"status a {TOLD}" if well else "down a ")
+    assert awaited.startswith(f"status {TOLD}" if well else "waiting ")
+
+
+def test_who_is_looked_for_whatever_its_condition_is_found_while_it_tells_its_status(tmp_path):
+    etcdctl(tmp_path, SICK.format("context deadline exceeded"))
+    assert ask(tmp_path, "others.sh", endpoints="a", unwell="yes") == f"status a {TOLD}\n"
+    etcdctl(tmp_path, "unhealthy", "")
+    assert ask(tmp_path, "others.sh", endpoints="a", unwell="yes").startswith("down a ")
+
+
+def test_a_learner_is_awaited_by_its_status_alone(tmp_path):
+    etcdctl(tmp_path, "unhealthy")
+    assert ask(tmp_path, "await.sh", endpoint="a", seconds=0, learner="yes") == f"status {TOLD}\n"
+
+
+@pytest.mark.parametrize("flag", ["endpoints", "cacert", "cert", "key"])
+@pytest.mark.parametrize("form", ["--{}=mine", "--{} mine"])
+def test_what_is_given_to_etcdctl_by_hand_takes_the_place_of_the_profiles_variable(tmp_path, flag, form):
+    (tmp_path / "etcdctl").write_text("#!/bin/sh\nenv; echo arguments: $*\n")
+    (tmp_path / "etcdctl").chmod(0o755)
+    profile = render(
+        "etcdctl.sh.j2", endpoints=["https://n1:2379"], bin_dir=tmp_path, ca="ca", cert="c", key="k"
+    )
+    variables = {"ETCDCTL_ENDPOINTS", "ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"}
+    told = run(f"{profile}etcdctl {form.format(flag)} get 'a b'").stdout
+    # etcdctl 3.4.23 and 3.5.30 end with "conflicting environment variable" where both are set.
+    assert {name for name in variables if f"{name}=" in told} == variables - {f"ETCDCTL_{flag.upper()}"}
+    assert f"arguments: {form.format(flag)} get a b\n" in told
+    told = run(f"{profile}etcdctl get a; echo $ETCDCTL_ENDPOINTS").stdout
+    assert {name for name in variables if f"{name}=" in told} == variables
+    assert told.endswith("https://n1:2379\n")
+
+
+def test_our_own_questions_do_not_mind_variables_of_etcdctl_in_the_environment(tmp_path):
+    (tmp_path / "etcdctl").write_text("#!/bin/sh\nenv\n")
+    (tmp_path / "etcdctl").chmod(0o755)
+    question = script("ctl.sh", bin_dir=str(tmp_path), ca="", cert="", key="") + "\nctl here get a"
+    told = run(
+        f"export ETCDCTL_ENDPOINTS=there ETCDCTL_CACERT=x ETCDCTL_CERT=x ETCDCTL_KEY=x\n{question}"
+    ).stdout
+    assert [line for line in told.splitlines() if line.startswith("ETCDCTL_")] == ["ETCDCTL_API=3"]

@@ -97,6 +97,12 @@ def test_columns_that_say_nothing_are_left_out(world):
     assert "aside" in text
 
 
+def test_a_member_under_an_alarm_is_not_called_healthy(world):
+    world.show("@fake/n1", "converged", alarms=("NOSPACE",))
+    assert (row(world, "n1").state, row(world, "n1").why) == ("unhealthy", "the alarm NOSPACE")
+    assert "2 of 3 members healthy" in printed(world)
+
+
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_no_line_of_the_table_is_wider_than_the_terminal(world, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
