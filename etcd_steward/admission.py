@@ -71,6 +71,7 @@ def change_members(
     """
     question = ctl(
         observer,
+        "guard.sh",
         "admit.sh",
         endpoint=observer.loopback_url,
         action=change,

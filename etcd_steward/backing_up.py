@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from pyinfra.api import Host, StringCommand
 
 from etcd_steward.errors import Complaint
+from etcd_steward.leftovers import FOLDER, is_nobodys, new_folder
 from etcd_steward.observed import HostState
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script
@@ -136,14 +137,22 @@ def login_folder(run: ClusterRun, host: Host) -> Iterator[str]:
     Raises:
         OSError: it could not be made.
     """
-    made, output = host.run_shell_command(StringCommand("umask 077; mktemp -d /var/tmp/etcd-steward.XXXXXX"))
-    folder = output.stdout.strip().rpartition("\n")[2]
-    if not made or not folder.startswith("/var/tmp/etcd-steward."):  # noqa: S108 - a fresh folder of mode 0700
+    # What an interrupted run has left is told in the same breath, and goes with it.
+    command = (
+        f"umask 077; mktemp -d {new_folder()}; now=$(date +%s); "
+        f'for left in {FOLDER}*; do [ -d "$left" ] && echo "left $((now - $(stat -c %Y "$left"))) $left"; done; :'
+    )
+    made, output = host.run_shell_command(StringCommand(command))
+    lines = output.stdout.splitlines()
+    folder = next((line for line in lines if line.startswith(FOLDER)), "")
+    if not made or not folder:
         raise OSError("found no temporary folder on the host, wanted one; next: look at /var/tmp there")
+    others = [line.split(" ", 2) for line in lines if line.startswith("left ")]
+    old = [path for _, age, path in others if path != folder and is_nobodys(path, int(age))]
     try:
         yield folder
     finally:
-        ask(run, host.name, Script("remove", f"rm -rf {shlex.quote(folder)}"))
+        ask(run, host.name, Script("remove", shlex.join(["rm", "-rf", folder, *old])))
 
 
 def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from etcd_steward.locking import has_ended, mark
 from etcd_steward.settings import Settings
 from etcd_steward.snapshots import Manifest, prunable, read_all
 
@@ -58,7 +59,10 @@ def keep(folder: Path, manifest: Manifest, fetch: Callable[[IO[bytes]], object])
         ValueError: what came is not what the manifest names; nothing is kept.
     """
     _make(folder)
-    temporary, path = folder / f".{manifest.file}.new", folder / manifest.file
+    for left in folder.glob(".*.new"):
+        if has_ended(left.name.split(".")[-2]):
+            left.unlink()
+    temporary, path = folder / f".{manifest.file}.{mark()}.new", folder / manifest.file
     try:
         with _private(temporary) as file:
             fetch(file)

@@ -16,7 +16,7 @@ from etcd_steward.talk import ask
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
 
-__all__ = ["claim"]
+__all__ = ["claim", "give_back"]
 
 
 class _GiveBack(BaseStateCallback):
@@ -57,6 +57,21 @@ def claim(run: ClusterRun, verb: str, sight: Sight) -> str:
         return conflict(held)
     run.state.add_callback_handler(_GiveBack(run, Lock(owner, taken)))
     return ""
+
+
+def give_back(run: ClusterRun, sight: Sight) -> None:
+    """Give back what a run has left that was killed after its last change, where nothing else is to be done.
+
+    Args:
+        run: the run.
+        sight: what was seen: the locks, and whether an owner that may be alive is to be passed over.
+    """
+    breaking = sight.cluster.settings.etcd_break_lock
+    for host, state in sight.hosts.items():
+        owner = Owner.read(state.lock)
+        if owner is not None and (owner.dead or breaking):
+            _release(run, host, owner)
+            logger.warning(f"    {host}: gave back the lock of a run that has ended: {owner}")
 
 
 def _take(run: ClusterRun, host: str, owner: Owner, *, breaking: bool) -> tuple[bool, Owner | None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["FILE", "Lock", "Owner", "conflict"]
+__all__ = ["FILE", "Lock", "Owner", "conflict", "has_ended", "mark"]
 
 FILE = "/run/etcd-steward.lock"
 
@@ -102,6 +102,24 @@ def conflict(held: Mapping[str, Owner | None]) -> str:
         f"found a run of somebody else ({told}), wanted none; next: wait until it has ended; "
         "if it is surely dead, run again with --data etcd_break_lock=true"
     )
+
+
+def mark() -> str:
+    """Return a word for the names of this process's temporaries: a later run can tell that it has ended."""
+    return f"{_boot()[:8]}-{os.getpid()}-{_started(os.getpid())}"
+
+
+def has_ended(other: str) -> bool:
+    """Tell whether a mark is that of a process of this machine that is gone.
+
+    Args:
+        other: what `mark` returned in some process.
+
+    Returns:
+        Whether it has surely ended; of other machines, and of this one before it was booted, nothing is known.
+    """
+    boot, pid, started = [*other.split("-"), "", ""][:3]
+    return bool(boot) and boot == _boot()[:8] and pid.isdigit() and _started(int(pid)) != started
 
 
 def _boot() -> str:

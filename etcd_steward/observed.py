@@ -140,6 +140,7 @@ class HostState:
     uid: int = -1
     machine: str = ""
     boot: str = ""
+    lock: str = ""
     init: str = "none"
     os_id: str = ""
     os_like: str = ""
@@ -162,6 +163,7 @@ class HostState:
     folders: dict[str, str] = field(default_factory=dict)
     data: Data = Data()
     aside: tuple[str, ...] = ()
+    left: dict[str, int] = field(default_factory=dict)
     listening: tuple[int, ...] = ()
     unresolved: tuple[str, ...] = ()
     interfaces: dict[str, str] = field(default_factory=dict)

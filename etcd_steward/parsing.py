@@ -58,6 +58,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         uid=int(told["uid"][0]),
         machine=told["machine"][0],
         boot=told["boot"][0],
+        lock=told.get("lock", [""])[0],
         init=init,
         os_id=release.get("ID", ""),
         os_like=release.get("ID_LIKE", ""),
@@ -82,6 +83,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         # Nobody but root sees into the data folder.
         data=_data(told.get("data", [])) if told["uid"] == ["0"] else Data(),
         aside=tuple(told.get("aside", ())),
+        left={path: int(time) for time, _, path in (line.partition(" ") for line in told.get("left", ()))},
         listening=tuple(int(port, 16) for port in told.get("listening", ())),
         unresolved=tuple(told.get("unresolved", ())),
         interfaces=dict(line.split(" ", 1) for line in reversed(told.get("interface", []))),

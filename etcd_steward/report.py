@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from etcd_steward import configuration, versions
 from etcd_steward.certificates import bundle
 from etcd_steward.errors import Complaint
+from etcd_steward.leftovers import notes as left_behind
 from etcd_steward.observed import see_cluster
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
@@ -149,7 +150,8 @@ def examine(sight: Sight, plan: Plan, now: datetime) -> Verdict:
     told = unjudged | {host for host, state in sight.hosts.items() if not state.reached}
     problems += [refusal for refusal in plan.refusals if not told.issuperset(refusal.host.split(", "))]
     return Verdict(
-        tuple(dict.fromkeys(problems)), (*plan.notes, *notes, *_all_behind(sight), *_advice(sight))
+        tuple(dict.fromkeys(problems)),
+        (*plan.notes, *left_behind(sight.hosts.items()), *notes, *_all_behind(sight), *_advice(sight)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.claiming import claim
+from etcd_steward.claiming import claim, give_back
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
@@ -46,6 +46,8 @@ def confirmed(run: Converge, verb: str = "etcd") -> Commands:
             problem = claim(run.cluster_run, verb, job.sight)
             if problem:
                 return problem
+        else:
+            give_back(run.cluster_run, job.sight)
         if not job.changes and not host.state.check_for_changes:
             return ""
         return run.look_again()

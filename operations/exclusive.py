@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
-from etcd_steward.claiming import claim
+from etcd_steward.claiming import claim, give_back
 from etcd_steward.failing import failing
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def claimed(
         return
 
     def lock_and_look() -> str:
+        if not changes:
+            give_back(run, sight)
+            return ""
         problem = claim(run, verb, sight)
         if problem:
             return problem
@@ -45,7 +48,7 @@ def claimed(
             else "found that the plan changed since it was made, wanted the same; next: run again"
         )
 
-    problem = run.once(f"lock for {verb}", lock_and_look) if changes else ""
+    problem = run.once(f"lock for {verb}", lock_and_look)
     if problem:
         yield failing(problem)
         return

@@ -18,8 +18,22 @@ proved() {
   whole "$file" || { broken "found a file without its own hash, wanted a snapshot that etcdctl saved; next: choose another one"; return 1; }
 }
 
+# Whoever holds the lock knows that what lies there is nobody's: its host was switched off, or its script killed.
+swept() {
+  for left in "$folder"/.drill.*; do
+    [ -d "$left" ] || continue
+    left=$(cd "$left" && pwd -P)
+    for one in /proc/[0-9]*; do
+      if [ "$(readlink "$one/cwd")" = "$left" ]; then kill -KILL "${one#/proc/}"; fi
+    done
+    rm -rf "$left"
+  done
+}
+
 restored() {
   ready || return 1
+  alone "$folder/.drilling" "drill at work" || return 1
+  swept
   room "$(stat -c %s "$file")" || return 1
   area=$(mktemp -d "$folder/.drill.XXXXXX") && cd "$area" || return 1
   tool=$bin_dir/etcdutl

@@ -1,6 +1,8 @@
 # Takes, or gives back, the right to change this host; the file is gone after a boot.
 # Set before: file token line replace (the token of a lock whose owner is dead) release
 umask 077
+# Two runs may find the same dead owner: only one of them takes the lock over.
+if command -v flock >/dev/null 2>&1; then exec 8<"${file%/*}" && flock 8; fi
 if [ -n "$release" ]; then
   case $(cat "$file" 2>/dev/null) in "$token "*) rm -f "$file" ;; esac
   exit 0

@@ -1,11 +1,12 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh.
-# Set before: user group prefix config files certificates service data_dir wal_dir record names endpoint ports marker
+# Set before: user group prefix config files certificates service data_dir wal_dir record names endpoint ports marker lock
 say "probe 1"
 say "now $(date +%s)"
 say "uid $(id -u)"
 say "machine $(uname -m)"
 say "hostname $(cat /proc/sys/kernel/hostname)"
 say "boot $(cat /proc/sys/kernel/random/boot_id)"
+[ -f "$lock" ] && say "lock $(head -n 1 "$lock" 2>/dev/null)"
 if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
 say "init $init"
 grep -E '^(ID|ID_LIKE|VERSION_ID|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
@@ -73,6 +74,9 @@ if [ -z "$newest" ]; then
   for name in $names; do getent hosts "$name" >/dev/null 2>&1 || say "unresolved $name"; done
 fi
 for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.[0-9]*; do [ -e "$aside" ] && say "aside $aside"; done
+for left in /var/tmp/etcd-steward.* "$snapshots"/.drill.* "$snapshots"/.taking.*; do
+  [ -d "$left" ] && say "left $(stat -c %Y "$left") $left"
+done
 ip -o addr show scope global 2>/dev/null | awk '{ split($4, a, "/"); print "interface " $2 " " a[1] }'
 command -v chronyd >/dev/null 2>&1 || [ -x /usr/sbin/chronyd ] && say "time installed"
 for file in /etc/runlevels/default/chronyd /etc/systemd/system/multi-user.target.wants/chrony*.service; do

@@ -121,10 +121,20 @@ ready() { # makes the folder, or refuses one that others can change
   esac
 }
 
+# Waits for its like: the end of a run does not end what it started on a host.
+alone() { # file what
+  exec 9>"$1"
+  waited=0
+  until flock -n 9; do
+    [ "$waited" -lt 120 ] || { broken "found another $2, wanted none; next: run again when it is done"; return 1; }
+    sleep 1
+    waited=$((waited + 1))
+  done
+}
+
 snapshot() { # origin: scheduled is taken only when due
   ready || return 1
-  exec 9>"$folder/.lock"
-  flock -n 9 || { broken "found another snapshot being taken, wanted none; next: run again when it is done"; return 1; }
+  alone "$folder/.lock" "snapshot being taken" || return 1
   rm -rf "$folder"/.taking.*
   if [ "$1" = scheduled ] && ! due; then say "none is due"; return 0; fi
   take "$1" || return 1

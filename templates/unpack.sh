@@ -3,6 +3,7 @@
 set -e
 umask 022
 cd "$staging"
+rm -rf ./unpack.*
 found=$(sha256sum <"$archive")
 found=${found%% *}
 if [ "$found" != "$sha256" ]; then

@@ -119,7 +119,7 @@ class Site:
             **(settings or {}),
         }
         self.own: dict[str, dict[str, Any]] = {host.name: {} for host in self.hosts}
-        self.wait = 0
+        self.path = ""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "deploys").symlink_to(REPO / "deploys")
 
@@ -156,7 +156,8 @@ class Site:
         self.inventory.write_text(f"etcd = [\n{''.join(lines)}]\n")
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(REPO), "PYINFRA_PROGRESS": "off"}
+        own = {"PYTHONPATH": str(REPO), "PYINFRA_PROGRESS": "off"}
+        return {**os.environ, **own, **({"PATH": self.path} if self.path else {})}
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start pyinfra in a process group of its own.

@@ -2,11 +2,13 @@
 
 import itertools
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from etcd_steward import releases
+from etcd_steward.locking import Owner
 from etcd_steward.record import read_controller_record
 from etcd_steward.verbs import etcd
 from tests.engine.fakes import PROBE, World, run_deploy
@@ -614,3 +616,35 @@ def test_the_lock_is_given_back_after_a_failure(world):
     assert all(
         LOCK in commands[-1] and "release=yes" in commands[-1] for commands in result.commands.values()
     )
+
+
+DEAD = replace(Owner.me("etcd"), pid=2**22 + 1, started="1")
+
+
+def locked_by(owner: Owner, world) -> Living:
+    """Let every host tell that somebody holds its lock."""
+    for host in world.hosts.values():
+        host.lines.insert(1, f"lock {owner.token} {owner.line}")
+    return Living(world)
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_f42_the_lock_of_a_run_that_was_killed_after_its_last_change_is_given_back_by_the_next_one(
+    world, yes
+):
+    result = run_deploy(locked_by(DEAD, world).hosts, etcd, yes=yes)
+    assert not result.failed
+    for commands in result.commands.values():
+        (given,) = [command for command in commands if LOCK in command]
+        assert "release=yes" in given
+        assert DEAD.token in given
+
+
+def test_the_lock_of_another_controller_stays_where_nothing_is_to_be_done_unless_it_is_to_be_broken(world):
+    other = replace(DEAD, controller="11111111-2222-3333-4444-555555555555")
+    hosts = locked_by(other, world).hosts
+    result = run_deploy(hosts, etcd)
+    assert not result.failed, "who has nothing to do needs no lock"
+    assert not any(LOCK in command for command in all_commands(result))
+    broken = all_commands(run_deploy(hosts, etcd, data={"etcd_break_lock": True}))
+    assert sum(LOCK in command for command in broken) == len(hosts)
