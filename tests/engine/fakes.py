@@ -91,6 +91,12 @@ class Result:
     uploads: dict[str, list[str]]
     operations: list[str]
 
+    @property
+    def only_looked(self) -> bool:
+        """Whether no host was given anything but the probe."""
+        commands = [command for told in self.commands.values() for command in told]
+        return all(PROBE in command for command in commands) and not any(self.stdin.values())
+
 
 class World:
     """One cluster of pretended hosts, with real authorities in a folder of the test's own.

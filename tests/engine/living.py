@@ -14,6 +14,8 @@ START, STOP = "rc-service --quiet etcd start", "rc-service --quiet etcd stop"
 OTHERS, AWAIT, PEERS = "for endpoint in $endpoints", "until=$((up + seconds))", "for peer in $peers"
 WRITE = "put() {"
 MEMBERS = 'member add "$name" --learner'
+ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag)'
+SERVING, DISARM = "get etcd-steward", "alarm disarm"
 LOCK = "file=/run/etcd-steward.lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
 
@@ -36,6 +38,8 @@ class Living:
         self.world, self.fails = world, fails
         self.leader = world.cluster.members[0]
         self.alarms: tuple[str, ...] = ()
+        self.removed: set[str] = set()
+        self.dense: set[str] = set()
         self.shown: object = None
         self.keys: dict[str, str] = {}
         self.events: list[tuple[str, str]] = []
@@ -68,6 +72,14 @@ class Living:
             self.known.add(host)
         if WRITE in command or START in command:
             self._show()
+        if ASIDE in command:
+            self.events.append((host, "aside"))
+            self.running.discard(host)
+            self.world.show(host, "empty")
+        if DEFRAGMENT in command:
+            self.events.append((host, "defragment"))
+            self.dense.add(host)
+            self._show()
         answer = self._answer(host, command)
         return None if failing else answer
 
@@ -82,10 +94,10 @@ class Living:
         unstarted = tuple(
             {"ID": self.world.member_id(one), "peerURLs": [one.peer_url]}
             for one in members
-            if one not in listed
+            if one not in listed and one.host not in self.removed
         )
-        quorum = len(self.running) > len(members) // 2
-        now = (self.world.record, self.leader, listed, frozenset(self.running), self.alarms)
+        quorum = len(self.running) > (len(members) - len(self.removed)) // 2
+        now = (self.world.record, self.leader, listed, frozenset(self.running), self.alarms, len(self.dense))
         if now == self.shown:
             return
         self.shown = now
@@ -101,6 +113,10 @@ class Living:
                 )
             else:
                 self.world.show(host, "unhealthy")
+            self.hosts[host].lines = [self._sized(host, line) for line in self.hosts[host].lines]
+
+    def _sized(self, host: str, line: str) -> str:
+        return line.replace('"dbSize": 20480', '"dbSize": 16384') if host in self.dense else line
 
     def _answer(self, host: str, command: str) -> Sequence[str]:  # noqa: PLR0911 - one for each question
         if LOCK in command:
@@ -118,13 +134,35 @@ class Living:
         if MEMBERS in command:
             action = value(command, "action")
             self.events += [(host, action)] if action != "list" else []
+            if action == "remove":
+                self._leave(int(value(command, "id"), 16))
             return ["done"] if action != "list" else [self._list(host)]
         if MOVE in command:
             heir = int(value(command, "heir"), 16)
             self.leader = next(m for m in self.world.cluster.members if self.world.member_id(m) == heir)
             self.events.append((host, "move"))
             return ["moved"]
+        if COMPACT in command:
+            self.events.append((host, "compact"))
+            return ["compacted"]
+        if SERVING in command:
+            return [self._status_of(url) for url in value(command, "endpoints").split()]
+        if DISARM in command:
+            self.alarms = ()
+            self._show()
+            self.events.append((host, "disarm"))
+            return ["disarmed"]
         return []
+
+    def _leave(self, number: int) -> None:
+        """Let a member go: its process ends, and the others no longer list it."""
+        gone = next(m for m in self.world.cluster.members if self.world.member_id(m) == number)
+        self.removed.add(gone.host)
+        self.known.discard(gone.host)
+        if gone.host in self.running:
+            self.running.discard(gone.host)
+            self.world.show(gone.host, "unhealthy")
+        self._show()
 
     def _status_of(self, url: str) -> str:
         member = next(one for one in self.world.cluster.members if one.client_url == url)
@@ -138,4 +176,4 @@ class Living:
         )
 
     def _status(self, host: str) -> str:
-        return self.world.status(self.world.cluster.member(host), leader=self.leader)
+        return self._sized(host, self.world.status(self.world.cluster.member(host), leader=self.leader))

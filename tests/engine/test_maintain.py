@@ -1,0 +1,164 @@
+"""What is promised about `deploys/maintain.py`, with pyinfra's real engine over pretended hosts."""
+
+import itertools
+import re
+
+import pytest
+
+from etcd_steward.verbs import maintain
+from tests.engine.fakes import World, run_deploy
+from tests.engine.living import COMPACT, DEFRAGMENT, SERVING, Living, value
+
+N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
+MODES = ["", "serial", "no_wait"]
+# The rule as low as it goes: a fifth of each pretended database is unused.
+EAGER = {"etcd_maintain_quota_fraction": 0, "etcd_maintain_fragmentation": 0.1}
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+@pytest.fixture
+def full(world):
+    """Give a cluster under the alarm NOSPACE."""
+    for host in HOSTS:
+        world.show(host, "converged", alarms=("NOSPACE",))
+    living = Living(world)
+    living.alarms = ("NOSPACE",)
+    return living
+
+
+def care(living, mode="", **more):
+    return run_deploy(living.hosts, maintain, data=more.pop("data", EAGER), mode=mode, **more)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_nothing_is_due_nothing_is_done(world, mode):
+    living = Living(world)
+    result = care(living, mode, data={})
+    assert (result.refused, result.failed, result.only_looked) == ("", set(), True)
+    assert "n1: 0.0 MiB, 0% of its quota, 20% unused" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_f19_members_are_defragmented_one_by_one_the_leader_last_and_after_it_has_handed_over(world, mode):
+    living = Living(world)
+    result = care(living, mode)
+    assert (result.refused, result.failed) == ("", set())
+    assert sorted(living.happened("defragment")) == list(HOSTS)
+    before_the_leader = [what for host, what in living.events[: living.events.index((N1, "defragment"))]]
+    assert before_the_leader[-1] == "move"
+    if mode == "":
+        assert living.happened("defragment") == [N2, N3, N1]
+        assert "leadership moved to n2" in result.log
+
+
+def test_a_second_run_finds_nothing_due(world):
+    living = Living(world)
+    care(living)
+    again = care(living)
+    assert (again.refused, again.failed, again.only_looked) == ("", set(), True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_after_one_failed_turn_no_other_member_is_touched(world, mode, how):
+    attempts = []
+
+    def fails(host, command):
+        if DEFRAGMENT not in command:
+            return ""
+        attempts.append(host)
+        return how
+
+    result = care(Living(world, fails), mode)
+    assert len(attempts) == 1
+    assert result.failed == set(HOSTS)
+    assert f"left untouched, because {attempts[0]} failed in this run" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_turn_needs_all_members_serving(world, mode):
+    living = Living(world)
+    living._status_of = lambda url, ask=living._status_of: (
+        f"down {url} no route to host" if url == world.cluster.member(N3).client_url else ask(url)
+    )
+    result = care(living, mode)
+    assert living.happened("defragment") == []
+    assert result.failed == set(HOSTS)
+    assert "found n3 not serving, wanted all members serving" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_member_that_does_not_serve_again_stops_the_others(world, monkeypatch, mode):
+    class Clock:
+        monotonic = itertools.count(step=10).__next__
+
+    monkeypatch.setattr("etcd_steward.operations.maintenance.time", Clock)
+    living = Living(world)
+    living._answer = lambda host, command, ask=living._answer: (
+        [] if SERVING in command and value(command, "seconds") == "5" else ask(host, command)
+    )
+    result = care(living, mode)
+    assert len(living.happened("defragment")) == 1
+    assert result.failed == set(HOSTS)
+    assert "not serving after 90 s (no answer), wanted it back" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_f36_the_alarm_nospace_is_ended_last_after_one_compaction_and_every_turn(full, mode):
+    result = care(full, mode, data={"etcd_compact_keep": 0})
+    assert (result.refused, result.failed) == ("", set())
+    whats = [what for _, what in full.events if what != "move"]
+    assert whats == ["compact", "defragment", "defragment", "defragment", "disarm"]
+    assert "the alarm NOSPACE is raised: nothing can be written until it is ended" in result.log
+
+
+@pytest.mark.parametrize("broken", [COMPACT, DEFRAGMENT])
+def test_f36_the_alarm_stays_where_anything_failed(full, broken):
+    full.fails = lambda host, command: "before" if broken in command else ""
+    result = care(full, data={"etcd_compact_keep": 0})
+    assert result.failed
+    assert full.happened("disarm") == []
+    assert full.alarms == ("NOSPACE",)
+
+
+def test_f28_all_reasons_against_it_are_told_at_once(tmp_path):
+    world = World(tmp_path, etcd_version="3.5.16")
+    world.hosts[N2].lines = [
+        "free 10240 /" if line.startswith("free ") else line for line in world.hosts[N2].lines
+    ]
+    living = Living(world)
+    result = care(living)
+    lines = result.refused.splitlines()
+    assert lines[0] == "refused, no host was changed:"
+    assert all(re.fullmatch(r"    \S+: found .+, wanted .+; next: .+", line) for line in lines[1:])
+    assert result.refused.count("etcd#20650") == 3
+    assert f"{N2}: found 10 MB free on /, wanted 64 MB for a second database" in result.refused
+    assert result.only_looked
+    assert living.events == []
+
+
+def test_the_alarm_corrupt_is_never_ended(world):
+    for host in HOSTS:
+        world.show(host, "converged", alarms=("CORRUPT", "NOSPACE"))
+    living = Living(world)
+    result = care(living)
+    assert "found the alarm CORRUPT" in result.refused
+    assert result.only_looked
+
+
+def test_under_a_limit_only_the_named_are_defragmented(world):
+    living = Living(world)
+    result = care(living, limit=[N2])
+    assert (result.refused, result.failed) == ("", set())
+    assert living.happened("defragment") == [N2]
+
+
+def test_a_dry_run_shows_the_operations_of_the_run_and_changes_nothing(full):
+    dry = care(full, "dry", data={"etcd_compact_keep": 0})
+    assert (dry.refused, dry.failed, dry.only_looked) == ("", set(), True)
+    assert full.events == []
+    assert care(full, data={"etcd_compact_keep": 0}).operations == dry.operations
