@@ -39,9 +39,8 @@ def contents(
     for role in roles:
         new = pair(member, role)
         owner, mode = key_owner(member, role)
-        made.append(
-            Content(member.settings.certificate_path(f"{role}_key", member.name), new.key_pem, mode, owner)
-        )
+        key_path = member.settings.certificate_path(f"{role}_key", member.name)
+        made.append(Content(key_path, new.key_pem, mode, owner, with_next=True))
         made.append(Content(member.settings.certificate_path(role, member.name), new.certificate_pem))
     return made
 

@@ -64,12 +64,14 @@ class Content:
         content: what is in it; ends with a line break.
         mode: octal, without a leading zero.
         owner: `user:group`.
+        with_next: it is switched together with the one that follows, which lies in the same folder.
     """
 
     path: str
     content: str = field(repr=False)
     mode: str = "644"
     owner: str = "root:root"
+    with_next: bool = False
 
 
 def put_calls(files: Sequence[Content]) -> str:
@@ -81,10 +83,15 @@ def put_calls(files: Sequence[Content]) -> str:
     Returns:
         Shell text that goes behind the fragment `put.sh`.
     """
-    return "\n".join(
-        f"put {shlex.quote(file.path)} {file.mode} {file.owner} {file.content.count(chr(10))}"
-        for file in files
-    )
+    calls, both = [], ""
+    for file in files:
+        words = f" {shlex.quote(file.path)} {file.mode} {file.owner} {file.content.count(chr(10))}"
+        if file.with_next:
+            both = f"put_both{words}"
+            continue
+        calls.append(f"{both or 'put'}{words}")
+        both = ""
+    return "\n".join(calls)
 
 
 def is_lines(content: str) -> bool:

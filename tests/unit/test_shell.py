@@ -1,7 +1,10 @@
 """Shell text: every value quoted, every file whole or not at all. The fragments are run for real."""
 
+import os
+import shutil
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,34 @@ def test_any_lines_arrive_as_they_are(tmp_path_factory, contents):
     for file in files:
         with Path(file.path).open(newline="") as written:
             assert written.read() == file.content
+
+
+def test_a_key_and_its_certificate_are_switched_by_one_command(tmp_path, monkeypatch):
+    tools, said = tmp_path / "tools", tmp_path / "said"
+    tools.mkdir()
+    (tools / "mv").write_text(f'#!/bin/sh\necho "$@" >>{said}\nexec {shutil.which("mv")} "$@"\n')
+    (tools / "mv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    folder = tmp_path / "pki"
+    key = replace(own(folder / "server-key.pem", "key\n", "600"), with_next=True)
+    assert (
+        put(key, own(folder / "server.pem", "certificate\n"), own(folder / "ca.pem", "ca\n")).returncode == 0
+    )
+    both, _alone = said.read_text().splitlines()
+    assert both == f"-f {folder}/.steward/server-key.pem {folder}/.steward/server.pem {folder}/"
+    found = {file.name: (file.read_text(), f"{file.stat().st_mode & 0o777:o}") for file in folder.iterdir()}
+    assert found == {
+        "server-key.pem": ("key\n", "600"),
+        "server.pem": ("certificate\n", "644"),
+        "ca.pem": ("ca\n", "644"),
+    }
+
+
+def test_a_certificate_that_was_cut_short_leaves_the_old_key_too(tmp_path):
+    (tmp_path / "key").write_text("old\n")
+    key = replace(own(tmp_path / "key", "new\n", "600"), with_next=True)
+    assert put(key, own(tmp_path / "certificate", "1\n2\n"), given_input="new\n1\n").returncode != 0
+    assert (tmp_path / "key").read_text() == "old\n"
 
 
 def test_content_that_was_cut_short_leaves_the_old_file(tmp_path):
