@@ -215,6 +215,28 @@ def bundle(pem: str) -> list[Authority]:
     return [Authority(certificate) for certificate in certificates]
 
 
+def chained(pem: str, trusted: Iterable[Authority]) -> bool:
+    """Tell whether a certificate leads to a trusted authority, by those that follow it in its file.
+
+    Args:
+        pem: The certificate file's content, the leaf first.
+        trusted: The authorities that are trusted.
+
+    Returns:
+        Whether each is signed by another, up to one that is trusted.
+    """
+    leaf, roots, between = read_certificate(pem), list(trusted), bundle(pem)[1:]
+    facts = leaf
+    for _ in range(len(between) + 1):
+        if facts is None:
+            return False
+        if facts.issued_by(roots) is not None:
+            return True
+        issuer = facts.issued_by(between)
+        facts = read_certificate(issuer.pem) if issuer else None
+    return False
+
+
 def days_left(pem: str, now: datetime) -> int:
     """Count the whole days until a certificate expires; negative when it has.
 

@@ -15,6 +15,7 @@ from etcd_steward import releases, versions
 from etcd_steward.credentials import Credentials
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
+from etcd_steward.expiry import lapsed
 from etcd_steward.job import Job, Scope, make_job, reasons_against
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
@@ -74,9 +75,34 @@ class Converge:
     def _make(self) -> Job:
         sight, plan = self.cluster_run.planned()
         job = make_job(sight, plan, self.now(), scope=self.scope)
-        complaints = reasons_against(job) + self._mode(job)
+        complaints = reasons_against(job) + self._mode(job) + self._unheard(job)
         refuse(complaints)
         return job
+
+    def _unheard(self, job: Job) -> list[Complaint]:
+        data = job.plan.acting("start")
+        if not data:
+            return []
+        alone = set(data) <= set(lapsed(job.sight.cluster, job.sight.hosts, self.now()))
+        if alone and not self.scope.certificates_only:
+            return [
+                Complaint(
+                    self.cluster_run.name,
+                    f"members that run, but whose certificates have ended ({', '.join(data)}), so that no quorum answers",
+                    "valid certificates",
+                    "run deploys/renew.py, which gives all of them new ones and restarts nobody",
+                )
+            ]
+        if job.order and not alone and self.scope.certificates_only:
+            return [
+                Complaint(
+                    self.cluster_run.name,
+                    "no quorum, and not only for certificates that have ended",
+                    "every member running",
+                    "run deploys/etcd.py, which starts the members and makes such certificates anew too",
+                )
+            ]
+        return []
 
     def _mode(self, job: Job) -> list[Complaint]:
         from etcd_steward.cli_mode import one_by_one  # noqa: PLC0415 - only here
@@ -114,6 +140,31 @@ class Converge:
                 )
             ]
         return []
+
+    def lapsed(self) -> tuple[str, ...]:
+        """Name the hosts whose member is unheard, as it runs with certificates that have ended."""
+        job = self.job()
+        return lapsed(job.sight.cluster, job.sight.hosts, self.now())
+
+    def proved_after(self, host: str) -> tuple[str, ...]:
+        """Name the hosts whose members must be healthy once a host has had its turn.
+
+        Args:
+            host: whose turn it was.
+
+        Returns:
+            The host itself; but of members whose certificates had ended all at once, after the last of them: any of
+            them may need the others to be healthy.
+        """
+        job = self.job()
+        lapsed = [
+            name
+            for name in job.order
+            if name in self.lapsed() and name in self.cluster_run.limited() and not job.works[name].restart
+        ]
+        if host not in lapsed:
+            return (host,)
+        return tuple(lapsed) if host == lapsed[-1] else ()
 
     def rebuild(self, credentials: Credentials) -> None:
         """Work out the job again, now that the authorities are there.
@@ -260,7 +311,7 @@ class Converge:
         refused = {complaint.host: str(complaint) for complaint in plan.refusals}
         if not self.job().plan.acting("start"):
             return refused, {}
-        after = make_job(sight, plan, self.now(), scope=self.scope)
+        after = make_job(sight, plan, self.now(), scope=replace(self.scope, renew_all=False))
         return refused, {
             host: f"found more to do once the cluster answered ({', '.join(after.works[host].reasons())}), wanted nothing; next: run again"
             for host in after.order

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from etcd_steward.authority import Authorities, PkiError, Store, given, ready_made
-from etcd_steward.certificates import Authority, Pair, Role, bundle
+from etcd_steward.certificates import Authority, Pair, Role, bundle, chained, read_certificate
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
@@ -16,7 +16,9 @@ from etcd_steward.settings import Settings
 from etcd_steward.topology import Cluster, Member
 from etcd_steward.work import ROLES, leaf_spec, subject
 
-__all__ = ["Credentials", "pki_folder"]
+__all__ = ["Credentials", "brought", "pki_folder", "self_made"]
+
+_ROTATE = "run deploys/rotate_ca.py with etcd_ca_cert and etcd_peer_ca_cert set to it, which brings it to all members step by step"
 
 
 def pki_folder(settings: Settings) -> Path:
@@ -62,9 +64,8 @@ class Credentials:
         if here is None and carried is not None:
             problem = f"no authority in {pki_folder(cluster.settings)}"
         elif here is not None and carried is not None and not _same(here, carried):
-            problem = (
-                f"another authority in {pki_folder(cluster.settings)} (SHA-256 {here.client.fingerprint})"
-            )
+            place = cluster.settings.etcd_ca_cert or pki_folder(cluster.settings)
+            problem = f"another authority in {place} (SHA-256 {here.client.fingerprint})"
         elif (
             here is not None
             and not (here.client.can_sign and here.peer.can_sign)
@@ -106,11 +107,37 @@ class Credentials:
             return None
         needed = "; ".join(f"{role}: {', '.join(why)}" for role, why in reasons.items())
         carried = f" (SHA-256 {bundle(self.carried[0])[0].fingerprint})" if self.carried else ""
+        cure = "run from the controller that has them, or copy its folder here; nothing is reissued with another authority"
         return Complaint(
             host,
             f"certificates to be made ({needed}), but {self.problem}",
             f"the keys of the authority that the hosts carry{carried}",
-            "run from the controller that has them, or copy its folder here; nothing is reissued with another authority",
+            _ROTATE if self.unheeded else cure,
+        )
+
+    @property
+    def unheeded(self) -> bool:
+        """Whether the operator brings an authority that the hosts do not carry yet."""
+        return (
+            self.cluster.settings.etcd_ca_cert is not None
+            and self.here is not None
+            and self.carried is not None
+            and not _same(self.here, self.carried)
+        )
+
+    def unheeded_complaint(self) -> Complaint | None:
+        """Say that the hosts do not carry the authority that the operator brings.
+
+        Returns:
+            The complaint, or None where they do.
+        """
+        if not self.unheeded or self.carried is None:
+            return None
+        return Complaint(
+            self.cluster.name,
+            f"members that carry another authority (SHA-256 {bundle(self.carried[0])[0].fingerprint})",
+            f"that of etcd_ca_cert, {self.cluster.settings.etcd_ca_cert}",
+            _ROTATE,
         )
 
     def ready(self, member: Member) -> dict[Role, Pair]:
@@ -138,11 +165,12 @@ class Credentials:
             The complaints.
         """
         try:
-            missing = [role for role in ROLES if role not in self.ready(member)]
+            pairs = self.ready(member)
         except PkiError as error:
             return [Complaint(member.host, str(error), "ready-made pairs", "correct etcd_certificates_dir")]
+        missing = [role for role in ROLES if role not in pairs]
         if not missing:
-            return []
+            return self._unfit(member, pairs)
         return [
             Complaint(
                 member.host,
@@ -151,6 +179,28 @@ class Credentials:
                 "add them",
             )
         ]
+
+    def _unfit(self, member: Member, pairs: Mapping[Role, Pair]) -> list[Complaint]:
+        trusted, now = self.trusted(), datetime.now(UTC)
+        complaints = []
+        for role, brought_pair in pairs.items():
+            facts = read_certificate(brought_pair.certificate_pem)
+            place = f"{self.cluster.settings.etcd_certificates_dir}: {role}.pem"
+            if facts is not None and facts.not_after <= now:
+                ended = f"{place}, expired on {facts.not_after:%Y-%m-%d}"
+                complaints.append(Complaint(member.host, ended, "a valid one", "put a new pair there"))
+            # Where no host carries an authority yet, those that are brought are the only ones.
+            if trusted[role] and not chained(brought_pair.certificate_pem, trusted[role]):
+                signer = ", ".join(f"SHA-256 {one.fingerprint}" for one in trusted[role])
+                complaints.append(
+                    Complaint(
+                        member.host,
+                        f"{place}, not signed by an authority that counts now",
+                        f"one signed by that ({signer})",
+                        f"put such a pair there; for pairs of a new authority: {_ROTATE}",
+                    )
+                )
+        return complaints
 
     def create(self, now: datetime) -> None:
         """Create the authorities of a cluster that is about to be made, unless they are here already.
@@ -189,18 +239,31 @@ def self_made(settings: Settings) -> bool:
     return settings.etcd_certificates_dir is not None
 
 
+def brought(settings: Settings, *, keys: bool = True) -> Authorities | None:
+    """Read the authorities that the operator brings.
+
+    Args:
+        settings: the cluster's settings.
+        keys: whether to open their keys too.
+
+    Returns:
+        The authorities; None where the settings name none.
+
+    Raises:
+        PkiError: a file cannot be read or used.
+    """
+    if not (settings.etcd_ca_cert and settings.etcd_peer_ca_cert):
+        return None
+    ca, peer = (Path(path).expanduser() for path in (settings.etcd_ca_cert, settings.etcd_peer_ca_cert))
+    ca_key, peer_key = (
+        Path(path).expanduser() if path and keys else None
+        for path in (settings.etcd_ca_key, settings.etcd_peer_ca_key)
+    )
+    return given(ca, ca_key, peer, peer_key, now=datetime.now(UTC))
+
+
 def _here(settings: Settings) -> Authorities | None:
-    if settings.etcd_ca_cert and settings.etcd_peer_ca_cert:
-        paths = (
-            settings.etcd_ca_cert,
-            settings.etcd_ca_key,
-            settings.etcd_peer_ca_cert,
-            settings.etcd_peer_ca_key,
-        )
-        ca, ca_key, peer, peer_key = (Path(path).expanduser() if path else None for path in paths)
-        if ca is not None and peer is not None:
-            return given(ca, ca_key, peer, peer_key, now=datetime.now(UTC))
-    return Store(pki_folder(settings)).load()
+    return brought(settings) or Store(pki_folder(settings)).load()
 
 
 def _carried(cluster: Cluster, hosts: Mapping[str, HostState]) -> tuple[str, str] | None:

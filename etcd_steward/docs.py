@@ -24,6 +24,7 @@ _TYPES = {
     "MemberKey": "name, id or peer URL",
     "Mirror": "http or https address",
     "Port": "port, 1 to 65535",
+    "Readiness": '`True`, `False` or `"trust"`',
     "Release": "version as text",
     "Word": "name",
     "bool": "`True` or `False`",

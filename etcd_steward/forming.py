@@ -82,9 +82,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
     if len(with_data) >= needed:
         return Plan(
             decisions,
-            notes=(
-                f"no quorum answers; {len(with_data)} of {len(cluster.members)} hosts have data, all are started",
-            ),
+            notes=(f"no quorum answers; {len(with_data)} of {len(cluster.members)} hosts have data",),
         )
     lacking = ", ".join(unknown)
     if with_data and unknown:

@@ -173,7 +173,8 @@ def make_job(
 
 def _within(scope: Scope, left: Work) -> Work:
     if not scope.certificates_only:
-        return left
+        # Only the phase between them signs: a certificate of an authority that some do not trust yet would cut a member off.
+        return left if scope.phase is None else replace(left, certificates={})
     asked = dict.fromkeys(ROLES, ("renewal was asked for",)) if scope.renew_all else {}
     certificates = asked | dict(left.certificates)
     return Work(certificates=certificates, turn=bool(certificates))

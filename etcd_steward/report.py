@@ -28,6 +28,7 @@ __all__ = ["Verdict", "days_by_kind", "examine", "judge", "problems_of"]
 _TROUBLE = "see docs/troubleshooting.md"
 _RUN = "run deploys/etcd.py"
 _MAINTAIN = "run deploys/maintain.py"
+_RENEW = "run deploys/renew.py"
 
 
 def judge(sight: Sight, limit: set[str], target: Version | None = None) -> dict[str, str]:
@@ -45,6 +46,9 @@ def judge(sight: Sight, limit: set[str], target: Version | None = None) -> dict[
         member.host: problems_of(sight, member, target, behind=member.host in limit)
         for member in sight.cluster.members
     }
+    unheeded = sight.credentials.unheeded_complaint() if target is None else None
+    if unheeded is not None:
+        own = {host: [*told, _sentence(unheeded)] for host, told in own.items()}
     mute = {host for host in own if host not in limit or not sight.hosts[host].reached}
     return _told({host: told for host, told in own.items() if told}, mute, limit)
 
@@ -283,7 +287,7 @@ def _certificates(member: Member, state: HostState, now: datetime) -> tuple[list
     for kind, days in days_by_kind(member, state, now).items():
         authority = kind in {"ca", "peer_ca"}
         path = member.settings.certificate_path(kind, member.name)
-        cure = _TROUBLE if authority else _RUN
+        cure = _TROUBLE if authority else _RENEW
         if days is None:
             ended.append(Complaint(member.host, f"{path}, which cannot be read", "a certificate", cure))
         elif days < 0:

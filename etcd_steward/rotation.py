@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from etcd_steward.authority import Authorities, Store
 from etcd_steward.certificates import bundle, read_certificate
-from etcd_steward.credentials import Credentials, pki_folder
+from etcd_steward.credentials import Credentials, brought, pki_folder
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
 from etcd_steward.pki import BACKDATE
-from etcd_steward.topology import Cluster
+from etcd_steward.topology import Cluster, Member
 from etcd_steward.work import ROLES
 
 __all__ = [
+    "PHASES",
     "Phase",
     "adopt_next",
-    "just_made",
+    "allowed",
+    "following",
+    "just_rotated",
     "next_folder",
+    "not_ready",
     "phases_left",
     "reasons_against_rotation",
     "rotated",
@@ -29,9 +35,11 @@ __all__ = [
 ]
 
 Phase = Literal["trust both", "reissue", "trust the new one"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 # A rerun of a rotation that has ended shall not begin another one.
 _YOUNG = timedelta(days=1)
+_FILES = ("ca.pem", "peer-ca.pem", "ca-key.pem", "peer-ca-key.pem")
 
 
 def next_folder(cluster: Cluster) -> Path:
@@ -41,7 +49,23 @@ def next_folder(cluster: Cluster) -> Path:
 
 def trust_both_file(cluster: Cluster) -> Path:
     """Say where the bundle lies that clients need while a rotation is under way."""
-    return pki_folder(cluster.settings) / "next" / "trust-both.pem"
+    return next_folder(cluster) / "trust-both.pem"
+
+
+def following(cluster: Cluster, *, keys: bool = True) -> Authorities | None:
+    """Read the authorities that a rotation leads to: those that the operator brings, else those that were made for it.
+
+    Args:
+        cluster: the cluster.
+        keys: whether to open their keys too.
+
+    Returns:
+        The authorities; None where they have not been made yet.
+
+    Raises:
+        PkiError: they cannot be read or used.
+    """
+    return brought(cluster.settings, keys=keys) or Store(next_folder(cluster)).load(keys=keys)
 
 
 def rotated(credentials: Credentials, phase: Phase) -> Credentials:
@@ -54,18 +78,14 @@ def rotated(credentials: Credentials, phase: Phase) -> Credentials:
     Returns:
         The credentials of that phase; with the next authorities not made yet, every certificate counts as old.
     """
-    following = Store(next_folder(credentials.cluster)).load()
-    new = (
-        ("made when this is executed\n",) * 2
-        if following is None
-        else (following.client.pem, following.peer.pem)
-    )
+    coming = following(credentials.cluster)
+    new = ("made when this is executed\n",) * 2 if coming is None else (coming.client.pem, coming.peer.pem)
     old = credentials.carried or new
     both = tuple(_joined(before, after) for before, after in zip(old, new, strict=True))
     if phase == "trust both":
         return replace(credentials, carried=(both[0], both[1]), problem="")
     texts = (both[0], both[1]) if phase == "reissue" else (new[0], new[1])
-    return replace(credentials, here=following, carried=texts, problem="", issuers=following)
+    return replace(credentials, here=coming, carried=texts, problem="", issuers=coming)
 
 
 def _joined(before: str, after: str) -> str:
@@ -75,6 +95,8 @@ def _joined(before: str, after: str) -> str:
 def phases_left(cluster: Cluster, hosts: Mapping[str, HostState]) -> list[Phase]:
     """Read from the hosts which phases are still to be gone through.
 
+    What lies on a host only counts once its member runs with it: etcd reads its authorities when it starts.
+
     Args:
         cluster: the cluster.
         hosts: what the probes told.
@@ -82,30 +104,81 @@ def phases_left(cluster: Cluster, hosts: Mapping[str, HostState]) -> list[Phase]
     Returns:
         The phases; all of them where the next authorities have not been made yet.
     """
-    following = Store(next_folder(cluster)).load(keys=False)
-    if following is None:
-        return ["trust both", "reissue", "trust the new one"]
-    trusting, issued, alone = True, True, True
+    coming = following(cluster, keys=False)
+    if coming is None:
+        return list(PHASES)
+    left: set[Phase] = set()
     for member in cluster.members:
-        found = hosts[member.host].certificates
-        for kind, authority in (("ca", following.client), ("peer_ca", following.peer)):
-            prints = [
-                one.fingerprint
-                for one in bundle(found.get(member.settings.certificate_path(kind, member.name), ""))
-            ]
-            trusting &= authority.fingerprint in prints
-            alone &= prints == [authority.fingerprint]
-        for role in ROLES:
-            facts = read_certificate(found.get(member.settings.certificate_path(role, member.name), ""))
-            issued &= facts is not None and facts.issued_by([following.for_role(role)]) is not None
-    left: list[Phase] = []
-    if not trusting:
-        left.append("trust both")
-    if not issued:
-        left.append("reissue")
+        left |= _left(member, hosts[member.host], coming)
+    return [phase for phase in PHASES if phase in left]
+
+
+def _left(member: Member, state: HostState, coming: Authorities) -> set[Phase]:
+    left: set[Phase] = set()
+    pems = [_pem(member, state, kind) for kind in ("ca", "peer_ca")]
+    wanted = [coming.client.fingerprint, coming.peer.fingerprint]
+    found = [[one.fingerprint for one in bundle(pem)] for pem in pems]
+    alone = found == [[one] for one in wanted]
+    if any(one not in prints for one, prints in zip(wanted, found, strict=True)):
+        left.add("trust both")
     if not alone:
-        left.append("trust the new one")
+        left.add("trust the new one")
+    digest = hashlib.sha256("".join(pems).encode()).hexdigest()
+    if not state.service.running or state.started.get("authorities") != digest:
+        left.add("trust the new one" if alone else "trust both")
+    for role in ROLES:
+        facts = read_certificate(_pem(member, state, role))
+        if facts is None or facts.issued_by([coming.for_role(role)]) is None:
+            left.add("reissue")
     return left
+
+
+def _pem(member: Member, state: HostState, kind: str) -> str:
+    return state.certificates.get(member.settings.certificate_path(kind, member.name), "")
+
+
+def allowed(phases: list[Phase], ready: object) -> list[Phase]:
+    """Cut the phases off where clients may not be ready for the next one.
+
+    Args:
+        phases: what is left to do.
+        ready: `etcd_clients_ready`.
+
+    Returns:
+        The phases that may be gone through in this run.
+    """
+    if ready is True:
+        return phases
+    last: Phase = "reissue" if ready == "trust" else "trust both"
+    return [phase for phase in phases if PHASES.index(phase) <= PHASES.index(last)]
+
+
+def not_ready(cluster: Cluster, phase: Phase) -> Complaint:
+    """Say what clients need before a phase.
+
+    Args:
+        cluster: the cluster.
+        phase: the phase that has to wait for them.
+
+    Returns:
+        The complaint.
+    """
+    if phase == "reissue":
+        return Complaint(
+            cluster.name,
+            "clients that may not trust the next authority yet",
+            "all of them to trust both",
+            f"give every client {trust_both_file(cluster)} as its authority, then run again with --data "
+            "etcd_clients_ready=trust (or =true where no client has a certificate besides those on the members' hosts)",
+        )
+    signer = "your own authority" if brought(cluster.settings, keys=False) else str(next_folder(cluster))
+    return Complaint(
+        cluster.name,
+        "clients that may still show certificates of the old authority, which are refused from the next phase on",
+        "all of them to show new ones",
+        f"give every client a certificate signed by {signer}, or the new pair of a member's host, "
+        "then run again with --data etcd_clients_ready=true",
+    )
 
 
 def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> list[Complaint]:
@@ -118,62 +191,116 @@ def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> l
     Returns:
         The complaints.
     """
-    cluster = credentials.cluster
-    begun = Store(next_folder(cluster)).load(keys=False) is not None
+    cluster, settings = credentials.cluster, credentials.cluster.settings
     if credentials.carried is None:
         return [
             Complaint(cluster.name, "hosts without an authority", "a cluster", "run deploys/etcd.py first")
         ]
-    several = len(bundle(credentials.carried[0])) > 1
-    if several and not begun:
-        return [
-            Complaint(
-                cluster.name,
-                "hosts that trust two authorities, but no next one in " + str(next_folder(cluster)),
-                "the controller that began the rotation",
-                "run it from there, or copy its folder here",
-            ),
-        ]
-    if begun or not phases:
+    coming = following(cluster)
+    own = brought(settings, keys=False) is not None
+    if not phases:
         return []
-    if credentials.problem and not cluster.settings.etcd_ca_lost:
-        return [
-            Complaint(
-                cluster.name,
-                credentials.problem,
-                f"the authority that the hosts carry (SHA-256 {bundle(credentials.carried[0])[0].fingerprint})",
-                "run from the controller that has it; if its key is lost for ever: --data etcd_ca_lost=true",
-            ),
-        ]
-    return []
+    keys = _keys(credentials, coming, own=own)
+    if keys is not None:
+        return [keys]
+    carried = bundle(credentials.carried[0])
+    trusted = {one.fingerprint for one in carried}
+    # A rotation to an authority of the operator's has begun when some host trusts it.
+    begun = coming is not None and (not own or coming.client.fingerprint in trusted)
+    foreign = None if begun or settings.etcd_ca_lost else _foreign(credentials, len(carried), own=own)
+    return [foreign] if foreign is not None else []
 
 
-def just_made(credentials: Credentials, now: datetime) -> bool:
-    """Tell whether the present authority is so young that a rotation has just ended.
+def _keys(credentials: Credentials, coming: Authorities | None, *, own: bool) -> Complaint | None:
+    if not own and not credentials.signing:
+        return Complaint(
+            credentials.cluster.name,
+            "ready-made certificates (etcd_certificates_dir) without the authorities of the new ones",
+            "the authorities that signed those",
+            "set etcd_ca_cert and etcd_peer_ca_cert to them; their keys are not needed",
+        )
+    if own and credentials.signing and coming and not (coming.client.can_sign and coming.peer.can_sign):
+        return Complaint(
+            credentials.cluster.name,
+            "your own authorities without their keys",
+            "keys that sign new certificates",
+            "set etcd_ca_key and etcd_peer_ca_key, or bring ready-made files in etcd_certificates_dir",
+        )
+    return None
+
+
+def _foreign(credentials: Credentials, carried: int, *, own: bool) -> Complaint | None:
+    cluster = credentials.cluster
+    if carried > 1:
+        return Complaint(
+            cluster.name,
+            "hosts that trust two authorities, but no next one in " + str(next_folder(cluster)),
+            "the controller, or the settings, that began the rotation",
+            "run it from there, or copy its folder here; if it is lost for ever: --data etcd_ca_lost=true",
+        )
+    if credentials.problem and not own:
+        fingerprint = bundle((credentials.carried or ("",))[0])[0].fingerprint
+        return Complaint(
+            cluster.name,
+            credentials.problem,
+            f"the authority that the hosts carry (SHA-256 {fingerprint})",
+            "run from the controller that has it; if its key is lost for ever: --data etcd_ca_lost=true",
+        )
+    return None
+
+
+def just_rotated(credentials: Credentials, now: datetime) -> Path | None:
+    """Find what a rotation has left behind that ended within the last day.
 
     Args:
         credentials: what is here.
         now: the controller's time.
+
+    Returns:
+        The folder of the authorities before it; None where there was no such rotation.
     """
     here = credentials.here
-    return here is not None and now - here.client.certificate.not_valid_before_utc < BACKDATE + _YOUNG
+    if here is None or now - here.client.certificate.not_valid_before_utc >= BACKDATE + _YOUNG:
+        return None
+    before = _before(credentials.cluster, here)
+    return before if before.exists() else None
 
 
-def adopt_next(cluster: Cluster, following: Authorities) -> None:
+def _before(cluster: Cluster, authorities: Authorities) -> Path:
+    return pki_folder(cluster.settings) / f"before-{authorities.client.fingerprint[:16]}"
+
+
+def adopt_next(cluster: Cluster, coming: Authorities) -> None:
     """Make the next authorities the present ones; the old ones are moved aside.
+
+    The next ones stay where they are until the last step, so that a run that was cut off here is finished by another.
 
     Args:
         cluster: the cluster.
-        following: the next authorities, which all hosts carry alone.
+        coming: the next authorities, which all hosts carry alone.
     """
-    folder, waiting = pki_folder(cluster.settings), next_folder(cluster)
-    aside = folder / f"before-{following.client.fingerprint[:16]}"
+    folder, waiting, aside = pki_folder(cluster.settings), next_folder(cluster), _before(cluster, coming)
+    if brought(cluster.settings, keys=False) is not None:
+        # They stay where the operator keeps them; what else waits here was never made the present one.
+        _put_away(waiting)
+        return
     aside.mkdir(mode=0o700, exist_ok=True)
-    for name in ("ca.pem", "peer-ca.pem", "ca-key.pem", "peer-ca-key.pem"):
-        if (waiting / name).exists() and (folder / name).exists() and not (aside / name).exists():
-            (folder / name).rename(aside / name)
-    for name in ("ca-key.pem", "peer-ca-key.pem", "ca.pem", "peer-ca.pem"):
+    for name in _FILES:
+        present, new = folder / name, waiting / name
+        known = new.exists() and present.exists() and present.read_bytes() == new.read_bytes()
+        if present.exists() and not known and not (aside / name).exists():
+            present.rename(aside / name)
+    for name in _FILES:
         if (waiting / name).exists():
-            (waiting / name).rename(folder / name)
-    if waiting.exists():
-        waiting.rename(folder / f"next-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            # Copied with its mode into a folder of ours alone; a key is never half there under its name.
+            shutil.copy2(waiting / name, folder / f".{name}.new")
+            (folder / f".{name}.new").rename(folder / name)
+    done = _put_away(waiting)
+    for name in _FILES:
+        # They lie one folder above now; a second copy of a key would only be one more to guard.
+        (done / name).unlink(missing_ok=True)
+
+
+def _put_away(waiting: Path) -> Path:
+    done = waiting.with_name(f"next-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    return waiting.rename(done)

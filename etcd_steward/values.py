@@ -25,6 +25,7 @@ __all__ = [
     "MemberKey",
     "Mirror",
     "Port",
+    "Readiness",
     "Release",
     "TimeZone",
     "Word",
@@ -112,6 +113,14 @@ def _cluster_id(value: Any) -> str:
     return text.removeprefix("0x").zfill(16)
 
 
+def _readiness(value: object) -> object:
+    words = {"true": True, "false": False, "trust": "trust"}
+    answer = words.get(str(value).lower())
+    if answer is None:
+        raise ValueError("True, False or 'trust'")
+    return answer
+
+
 def _member_key(value: Any) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9@:/\[\]._-]{1,200}", text):
@@ -149,3 +158,4 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=36500)]
 Release = Annotated[str, BeforeValidator(_version)]
+Readiness = Annotated[bool | str, BeforeValidator(_readiness)]

@@ -14,6 +14,7 @@ from etcd_steward.failing import fail, failing
 from etcd_steward.operations.files import show_differences
 from etcd_steward.plan import quorum
 from etcd_steward.platforms import INITS
+from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
 from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
 
@@ -126,14 +127,18 @@ def turn(run: Converge) -> Commands:
             stop=stop,
             start=stop or not state.service.running,
         )
-        yield FunctionCommand(is_back, (run, member), {})
+        for proved in run.proved_after(host.name):
+            other = job.sight.cluster.member(proved)
+            yield FunctionCommand(is_back, (run, other), {})
+            if {"server", "peer"}.intersection(job.works[proved].certificates):
+                yield FunctionCommand(shows_new, (run, other), {})
 
 
 def fail_unhealthy(run: Converge, host: Host, member: Member, said: str, wanted: str, what_next: str) -> bool:
     """Fail with what a member said while it was awaited in vain, showing the last error of its log."""
     show_error(run, host, member)
     settings = member.settings
-    logs = INITS[run.job().sight.hosts[host.name].init].logs.format(name=settings.etcd_service)
+    logs = INITS[run.job().sight.hosts[member.host].init].logs.format(name=settings.etcd_service)
     return fail(
         host.state,
         host,
@@ -175,6 +180,11 @@ def observer_beside(sight: Sight, member: Member) -> Member:
 def others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
     sight = run.job().sight
     others = other_voters(sight, member)
+    lapsed = run.lapsed()
+    if member.host in lapsed and not stop:
+        # Where several are unheard for the dates of their certificates, all get new ones before any can be proved.
+        names = {sight.cluster.member(name).name for name in lapsed}
+        others = {name: url for name, url in others.items() if name not in names}
     if not others:
         return True
     observer = observer_beside(sight, member)
@@ -214,7 +224,7 @@ def is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
     if status is None:
         then = "correct the settings and run again; no other member was touched after it"
         return fail_unhealthy(run, host, member, said, "it healthy", then)
-    wanted = job.wanted[host.name].version
+    wanted = job.wanted[member.host].version
     if status.version != str(wanted):
         return fail(
             state,

@@ -6,17 +6,27 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from pyinfra import context
-from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
+from pyinfra.api import DeployError, FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.authority import PkiError, Store
 from etcd_steward.failing import fail, failing
-from etcd_steward.rotation import adopt_next, next_folder, phases_left, trust_both_file
+from etcd_steward.rotation import (
+    PHASES,
+    Phase,
+    adopt_next,
+    following,
+    next_folder,
+    not_ready,
+    phases_left,
+    trust_both_file,
+)
 from etcd_steward.work import subject
 
 if TYPE_CHECKING:
+    from etcd_steward.converge import Converge
     from etcd_steward.run import ClusterRun
 
-__all__ = ["adopted", "made"]
+__all__ = ["adopted", "gated", "made"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -24,31 +34,35 @@ Commands = Generator[StringCommand | FunctionCommand, None, None]
 @operation()
 def made(run: ClusterRun) -> Commands:
     """
-    Make the next authorities on the controller, unless they wait there already.
+    Make the next authorities on the controller, unless they wait there already or are brought, and the clients' bundle.
 
     + run: the run of this cluster
     """
     host = context.host
     cluster = run.planned()[0].cluster
-    folder = next_folder(cluster)
-    if Store(folder).load(keys=False) is not None:
+    if trust_both_file(cluster).exists() and following(cluster, keys=False) is not None:
         host.noop("the next authorities are already made")
         return
     if not host.state.is_executing:
         yield StringCommand("# make the next authorities")
         return
+    if run.failures.hosts:
+        yield failing(run.failures.told("not made"))
+        return
 
     def make() -> None:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = cluster.settings
-        following = Store(folder).create(
-            subject(settings.etcd_subject),
-            settings.etcd_ca_days,
-            run.now(),
-            f"{cluster.name}, {run.now():%Y-%m-%d}",
-        )
-        carried = run.planned()[0].credentials.carried
-        trust_both_file(cluster).write_text((carried[0] if carried else "") + following.client.pem)
+        folder, settings = next_folder(cluster), cluster.settings
+        coming = following(cluster, keys=False)
+        if coming is None:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            name = f"{cluster.name}, {run.now():%Y-%m-%d}"
+            coming = Store(folder).create(
+                subject(settings.etcd_subject), settings.etcd_ca_days, run.now(), name
+            )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        carried = (run.planned()[0].credentials.carried or ("",))[0]
+        both = carried if coming.client.pem in carried else carried + coming.client.pem
+        trust_both_file(cluster).write_text(both)
 
     def command(state: State, host: Host) -> bool:
         try:
@@ -61,37 +75,72 @@ def made(run: ClusterRun) -> Commands:
 
 
 @operation()
-def adopted(run: ClusterRun, wait: bool) -> Commands:
+def gated(run: Converge, phase: Phase) -> Commands:
+    """
+    Look again before a phase, and let it begin only when every member has gone through the one before.
+
+    + run: the run of this cluster in this phase
+    + phase: the phase that is to begin
+    """
+    host = context.host
+    if not host.state.is_executing:
+        host.noop("is looked at when it is executed")
+        return
+    if run.failures.hosts:
+        yield failing(run.failures.told("not begun"))
+        return
+
+    def look() -> str:
+        try:
+            run.look_after(f"the phase before `{phase}`")
+        except (DeployError, PkiError) as error:
+            return str(error)
+        sight = run.job().sight
+        early = [
+            one for one in phases_left(sight.cluster, sight.hosts) if PHASES.index(one) < PHASES.index(phase)
+        ]
+        if not early:
+            return ""
+        return f"found members that have not gone through `{early[0]}`, wanted all before `{phase}`; next: run again"
+
+    problem = run.once("gated", look)
+    if problem:
+        yield failing(problem)
+        return
+    host.noop("every member is ready for this phase")
+
+
+@operation()
+def adopted(run: ClusterRun, waiting_for: Phase | None) -> Commands:
     """
     Make the next authorities the present ones, once every host carries them alone.
 
     + run: the run of this cluster
-    + wait: the run ends after the first phase, until all clients trust both
+    + waiting_for: the phase before which this run ends, until all clients are ready for it
     """
     host = context.host
     cluster = run.planned()[0].cluster
-    if Store(next_folder(cluster)).load(keys=False) is None and not host.state.is_executing:
-        yield StringCommand("# adopt the next authorities")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not adopted"))
-        return
-    if wait:
-        yield failing(
-            "found clients that may not trust the next authority yet, wanted all of them to trust both; "
-            f"next: give every client {trust_both_file(cluster)} as its authority, then run again with --data etcd_clients_ready=true",
-        )
+    if not host.state.is_executing:
+        if next_folder(cluster).exists() or waiting_for is not None:
+            yield StringCommand("# adopt the next authorities, or wait for the clients")
+        else:
+            host.noop("is judged when it is executed")
         return
 
     def adopt() -> str:
-        following = Store(next_folder(cluster)).load(keys=False)
-        if following is None:
+        if run.failures.hosts:
+            return run.failures.told("not adopted")
+        if waiting_for is not None:
+            complaint = not_ready(cluster, waiting_for)
+            return f"found {complaint.found}, wanted {complaint.wanted}; next: {complaint.next}"
+        coming = following(cluster, keys=False) if next_folder(cluster).exists() else None
+        if coming is None:
             return ""
         sight = run.look()
         left = phases_left(sight.cluster, sight.hosts)
         if left:
             return f"found hosts that are not there yet ({', '.join(left)}), wanted the new authority alone; next: run again"
-        adopt_next(cluster, following)
+        adopt_next(cluster, coming)
         return ""
 
     problem = run.once("adopted", adopt)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import ClusterId, DataPath, Days, Line, MemberKey, Word
+from etcd_steward.values import ClusterId, DataPath, Days, Line, MemberKey, Readiness, Word
 
 __all__ = ["VerbSettings"]
 
@@ -66,8 +66,10 @@ class VerbSettings(Keys):
     etcd_renew_all: bool = key(
         False, "renew: make every certificate anew, not only those near their end.", True
     )
-    etcd_clients_ready: bool = key(
-        False, "rotate_ca: all clients trust both authorities, so that certificates may be reissued.", True
+    etcd_clients_ready: Readiness = key(
+        False,
+        "rotate_ca: `trust`: all clients trust both authorities; `True`: and show certificates of the new one.",
+        "trust",
     )
     etcd_ca_lost: bool = key(False, "rotate_ca: the key of the present authority is lost for ever.", True)
     etcd_rollback: bool = key(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from pyinfra import context, logger
-from pyinfra.api import deploy
+from pyinfra.api import DeployError, deploy
 
+from etcd_steward.authority import PkiError
+from etcd_steward.cli_mode import one_by_one
 from etcd_steward.converge import Converge
+from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope
-from etcd_steward.operations import cluster, membership, rotation, upgrading
-from etcd_steward.rotation import Phase, just_made, phases_left, reasons_against_rotation
+from etcd_steward.operations import cluster, membership, rotation
+from etcd_steward.rotation import (
+    PHASES,
+    Phase,
+    allowed,
+    just_rotated,
+    next_folder,
+    not_ready,
+    phases_left,
+    reasons_against_rotation,
+)
 from etcd_steward.run import ClusterRun, cluster_run, refuse
 
 __all__ = ["rotate_ca"]
@@ -24,40 +34,62 @@ def rotate_ca() -> None:
     if found is None:
         host.noop("no member of an etcd cluster")
         return
-    phases: list[Phase] = found.once("phases", lambda: _phases(found))
-    settings = found.settings[host.name]
-    wait = "reissue" in phases and not settings.etcd_clients_ready
-    if wait:
-        phases = [phase for phase in phases if phase == "trust both"]
+    left: list[Phase] = found.once("phases", lambda: _phases(found))
+    phases = allowed(left, found.settings[host.name].etcd_clients_ready)
+    waiting_for = next((phase for phase in left if phase not in phases), None)
     passes = [_pass(found, phase) for phase in phases]
     sight = found.planned()[0]
     names = {member.host: member.name for member in sight.cluster.members}
-    last: Converge = found.once("unchanged", lambda: Converge(found, Scope(), "unchanged"))
+    unchanged: Converge = found.once("unchanged", lambda: Converge(found, Scope(), "unchanged"))
+    last = passes[-1] if passes else unchanged
 
     cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="rotate_ca")
     if passes:
         rotation.made(name="Make the next authorities", run=found)
     for run, phase in zip(passes, phases, strict=True):
-        upgrading.looked_after(name=f"Look before: {phase}", run=run, before=f"the phase before `{phase}`")
+        rotation.gated(name=f"Look before: {phase}", run=run, phase=phase)
+        if phase == "reissue":
+            cluster.ready(name="Judge the clock", run=run)
         for turned in host.loop(tuple(names)):
             if turned == host.name:
                 membership.turn(name=f"{phase.capitalize()} on {names[turned]}", run=run, _serial=True)
-    rotation.adopted(name="Adopt the next authorities", run=found, wait=wait)
+    rotation.adopted(name="Adopt the next authorities", run=found, waiting_for=waiting_for)
     cluster.verified(name="Verify the cluster", run=last)
 
 
 def _phases(found: ClusterRun) -> list[Phase]:
     sight, _ = found.planned()
-    phases = phases_left(sight.cluster, sight.hosts)
-    refuse(reasons_against_rotation(sight.credentials, phases))
-    if (
-        len(phases) == len(get_args(Phase))
-        and just_made(sight.credentials, found.now())
-        and not sight.cluster.settings.etcd_ca_lost
-    ):
-        logger.info(f"    {found.name}: the authority was made within the last day; nothing is rotated")
+    settings = sight.cluster.settings
+    try:
+        phases = phases_left(sight.cluster, sight.hosts)
+        refuse(reasons_against_rotation(sight.credentials, phases))
+    except PkiError as error:
+        raise DeployError(str(error)) from error
+    before = just_rotated(sight.credentials, found.now())
+    if phases == list(PHASES) and before is not None and not next_folder(sight.cluster).exists():
+        logger.info(
+            f"    {found.name}: the authorities came from a rotation within the last day; nothing is rotated. "
+            f"To rotate once more, move {before} elsewhere first"
+        )
         return []
+    if not phases and settings.etcd_ca_cert:
+        logger.info(
+            f"    {found.name}: all members trust the authority of etcd_ca_cert alone; nothing is left to rotate"
+        )
+    refuse(_modes(found) if phases else [])
+    if phases and not allowed(phases, settings.etcd_clients_ready):
+        refuse([not_ready(sight.cluster, phases[0])])
     return phases
+
+
+def _modes(found: ClusterRun) -> list[Complaint]:
+    wanted = "all members, as each phase has to reach all of them before the next one begins"
+    complaints = []
+    if found.limited() != set(found.hosts):
+        complaints.append(Complaint(found.name, "--limit or --exclude", wanted, "run without it"))
+    if mode := one_by_one():
+        complaints.append(Complaint(found.name, mode, wanted, f"run without {mode}"))
+    return complaints
 
 
 def _pass(found: ClusterRun, phase: Phase) -> Converge:

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from tests.e2e.watching import client_context
 from tests.e2e.writer import Writer
+from tests.targets.common import wait_until
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def test_every_certificate_is_made_anew_without_a_restart_or_a_failed_handshake(
     before, processes = serials(site), site.processes()
     with Writer(site, reconnect=RECONNECT) as writer:
         site.run("-y", "--data=etcd_renew_all=true", "deploys/renew.py").succeeded()
-    report = writer.report.nothing_lost()
+    report = writer.report.nothing_lost().told("renew")
     assert (report.failed, report.tls_failures) == (0, 0), report.reasons
     after = serials(site)
     assert not set(before.values()) & set(after.values()), "each has a new serial number"
@@ -69,3 +70,31 @@ def test_every_member_shows_its_new_certificate_to_the_next_client(site: Site) -
             shown = encrypted.getpeercert(binary_form=True)
         assert shown
         assert x509.load_der_x509_certificate(shown).serial_number == serials(site)[host.name, "server"]
+
+
+def test_a_member_that_goes_on_showing_its_old_certificate_is_told_and_fails_the_run(site: Site) -> None:
+    stuck = site.hosts[0]
+    config, kept = stuck.read("/etc/etcd/conf.yml"), "/etc/etcd/kept"
+    stuck.run(f"cp -a /etc/etcd/pki {kept}")
+    try:
+        stuck.write("/etc/etcd/conf.yml", config.replace("/etc/etcd/pki/server", f"{kept}/server"), 0o640)
+        stuck.run("rc-service etcd restart")
+        wait_until(
+            "restarted member",
+            lambda: "is healthy" in site.etcdctl(stuck, "endpoint", "health", check=False),
+            60,
+        )
+        before = serials(site)
+        site.run("-y", "--data=etcd_renew_all=true", "deploys/renew.py").failed(
+            f"found {stuck.name} showing another certificate than /etc/etcd/pki/server.pem",
+            "next: its etcd was started with other files than the settings say: run deploys/etcd.py",
+        )
+        now = serials(site)
+        changed = [
+            host.name for host in site.hosts if now[host.name, "server"] != before[host.name, "server"]
+        ]
+        assert stuck.name in changed
+    finally:
+        site.etcd("-y").succeeded()
+        stuck.run(f"rm -r {kept}")
+    site.run("-y", "--data=etcd_renew_all=true", "deploys/renew.py").succeeded()

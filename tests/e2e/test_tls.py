@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from etcd_steward.authority import Store
 from etcd_steward.certificates import Authority, LeafSpec, Pair, Role, Subject
 from etcd_steward.pki import create_authority, issue
-from tests.e2e.watching import client_context, get
+from tests.e2e.watching import client_context, get, rejected
 from tests.targets.common import wait_until
 from tests.targets.images import title
 
@@ -104,29 +104,6 @@ class Signer:
 @pytest.fixture
 def signer(site: Site, tmp_path: Path) -> Signer:
     return Signer(site, tmp_path)
-
-
-def rejected(site: Site, host: Host, port: int, context: ssl.SSLContext) -> str:
-    """Try to be heard by a member, and return why it says that it did not listen."""
-    with socket.create_connection((host.address, port), timeout=10) as plain:
-        mine = "{}:{}".format(*plain.getsockname())
-        try:
-            with context.wrap_socket(plain, server_hostname=host.address) as encrypted:
-                encrypted.sendall(b"GET /version HTTP/1.0\r\n\r\n")
-                # With TLS 1.3 a client learns of its refusal only when it reads.
-                answer = encrypted.recv(1000)
-        except (ssl.SSLError, ConnectionError):
-            answer = b""
-    assert answer == b"", f"{host.name} listened to {mine}"
-    reasons: list[str] = []
-
-    def told() -> bool:
-        entries = [line for line in site.log(host) if f'"{mine}"' in line and "rejected connection" in line]
-        reasons.extend(str(json.loads(line).get("error")) for line in entries)
-        return bool(reasons)
-
-    wait_until(f"word of the rejected {mine} in the log of {host.name}", told, 20)
-    return reasons[0]
 
 
 CLIENT_FAULTS = {

@@ -5,10 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import ssl
+import tempfile
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Self
+
+from tests.targets.common import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +58,39 @@ def client_context(site: Site, host: Host, role: str = "client") -> ssl.SSLConte
     return context
 
 
+def context_of(authority: str, pair: str) -> ssl.SSLContext:
+    """Make a TLS client from texts: whom it believes, and the certificate and key that it shows."""
+    context = ssl.create_default_context(cadata=authority)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(pair)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+def rejected(site: Site, host: Host, port: int, context: ssl.SSLContext) -> str:
+    """Try to be heard by a member, and return why it says that it did not listen."""
+    with socket.create_connection((host.address, port), timeout=10) as plain:
+        mine = "{}:{}".format(*plain.getsockname())
+        try:
+            with context.wrap_socket(plain, server_hostname=host.address) as encrypted:
+                encrypted.sendall(b"GET /version HTTP/1.0\r\n\r\n")
+                # With TLS 1.3 a client learns of its refusal only when it reads.
+                answer = encrypted.recv(1000)
+        except (ssl.SSLError, ConnectionError):
+            answer = b""
+    assert answer == b"", f"{host.name} listened to {mine}"
+    reasons: list[str] = []
+
+    def told() -> bool:
+        entries = [line for line in site.log(host) if f'"{mine}"' in line and "rejected connection" in line]
+        reasons.extend(str(json.loads(line).get("error")) for line in entries)
+        return bool(reasons)
+
+    wait_until(f"word of the rejected {mine} in the log of {host.name}", told, 20)
+    return reasons[0]
+
+
 def get(address: str, port: int, path: str, context: ssl.SSLContext, seconds: float = 2) -> tuple[int, bytes]:
     """Ask one endpoint over a new TLS connection."""
     connection = http.client.HTTPSConnection(address, port, timeout=seconds, context=context)
@@ -62,6 +100,54 @@ def get(address: str, port: int, path: str, context: ssl.SSLContext, seconds: fl
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+class Reconnecting:
+    """Greets every member over a new TLS connection, again and again, until its block ends.
+
+    An endpoint that is just restarted may refuse the connection or drop it; that it answers and TLS fails is another thing.
+
+    Args:
+        site: the cluster.
+        every: seconds between two connections to the same member.
+    """
+
+    def __init__(self, site: Site, every: float = 0.2) -> None:
+        self.context = client_context(site, site.hosts[0])
+        self.tls_failures: list[str] = []
+        self.answers: Counter[str] = Counter()
+        self.away: Counter[str] = Counter()
+        self._every = every
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._greet, args=(host,), daemon=True) for host in site.hosts
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Use another certificate, or believe another authority, from the next connection on."""
+        self.context = context
+
+    def _greet(self, host: Host) -> None:
+        while not self._ended.wait(self._every):
+            try:
+                get(host.address, 2379, "/version", self.context)
+                self.answers[host.name] += 1
+            except ssl.SSLEOFError:
+                self.away[host.name] += 1
+            except ssl.SSLError as error:
+                self.tls_failures.append(f"{host.name}: {error}")
+            except (OSError, http.client.HTTPException):
+                self.away[host.name] += 1
 
 
 class Poller:

@@ -54,6 +54,14 @@ class Report:
         assert not self.disordered, f"revisions went back: {self.disordered[:5]}"
         return self
 
+    def told(self, what: str) -> Report:
+        """Print what this cost the writer."""
+        print(
+            f"{what}: {self.acknowledged} writes acknowledged, {self.failed} failed, "
+            f"longest stall {self.longest_stall_ms} ms, lost {len(self.lost)}"
+        )
+        return self
+
     @property
     def tls_failures(self) -> int:
         """How many tries ended in TLS."""
@@ -104,6 +112,10 @@ class Writer:
         if kind is None:
             assert self._in_time, f"the block lasted longer than the {self._seconds} s of its writer"
             self._read_back()
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Use another certificate, or believe another authority, from the next connection on."""
+        self._context = context
 
     def _write(self) -> None:
         begin = last = time.monotonic()

@@ -12,6 +12,7 @@ from tests.engine.fakes import FakeHost, World
 
 START, STOP = "rc-service --quiet etcd start", "rc-service --quiet etcd stop"
 OTHERS, AWAIT, PEERS = "for endpoint in $endpoints", "until=$((up + seconds))", "for peer in $peers"
+SHOWN = "peer_endpoint="
 WRITE = "put() {"
 MEMBERS = 'member add "$name" --learner'
 ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag)'
@@ -127,6 +128,9 @@ class Living:
             return [self._status(host)] if host in self.running else ["waiting connection refused"]
         if PEERS in command:
             return [f"peer {url} {url} is healthy" for url in value(command, "peers").split()]
+        if SHOWN in command:
+            urls = (value(command, name) for name in ("endpoint", "peer_endpoint"))
+            return [f"shown {url} {url} is healthy" for url in urls]
         if PUT in command:
             self.keys[value(command, "name")] = value(command, "value")
         if GET in command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 from etcd_steward.authority import Authorities, Store
 from etcd_steward.certificates import Role, Subject
 from etcd_steward.credentials import Credentials
+from etcd_steward.job import Scope, make_job
 from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
 from etcd_steward.rotation import (
+    PHASES,
     adopt_next,
-    just_made,
+    allowed,
+    just_rotated,
     next_folder,
     phases_left,
     reasons_against_rotation,
@@ -39,7 +43,9 @@ def carrying(world: World, host: str, texts: tuple[str, str], issuer: Authoritie
         found[path(kind, member.name)] = issue(
             issuer.for_role(kind), leaf_spec(member, kind), now=NOW
         ).certificate_pem
-    return replace(world.sight().hosts[host], certificates=found)
+    digest = hashlib.sha256("".join(texts).encode()).hexdigest()
+    state = world.sight().hosts[host]
+    return replace(state, certificates=found, started={**state.started, "authorities": digest})
 
 
 def phases(world: World, *states: HostState) -> list[str]:
@@ -93,10 +99,68 @@ def test_another_controller_begins_no_rotation_unless_the_key_is_lost(tmp_path: 
     assert "etcd_ca_lost=true" in str(told[0])
 
 
-def test_a_rotation_that_has_just_ended_is_not_begun_anew(tmp_path: Path) -> None:
-    credentials = World(tmp_path, now=NOW).sight().credentials
-    assert just_made(credentials, NOW)
-    assert not just_made(credentials, NOW + timedelta(days=3))
+def test_a_rotation_that_has_just_ended_is_not_begun_anew_but_a_young_cluster_may_have_its_first(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, now=NOW)
+    assert just_rotated(world.sight().credentials, NOW) is None, "it was made today, and never rotated"
+    new = next_of(world)
+    adopt_next(world.cluster, new)
+    credentials = replace(world.sight().credentials, here=new)
+    assert just_rotated(credentials, NOW) == next_folder(world.cluster).with_name(
+        f"before-{new.client.fingerprint[:16]}"
+    )
+    assert just_rotated(credentials, NOW + timedelta(days=3)) is None
+
+
+def test_clients_are_waited_for_before_each_phase_that_they_have_to_be_ready_for() -> None:
+    assert allowed(list(PHASES), ready=False) == ["trust both"]
+    assert allowed(list(PHASES), ready="trust") == ["trust both", "reissue"]
+    assert allowed(list(PHASES), ready=True) == list(PHASES)
+    assert allowed(["trust the new one"], ready="trust") == []
+
+
+def test_f16_a_bundle_that_no_process_has_read_yet_does_not_count(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    old, new = world.authorities, next_of(world)
+    assert old is not None
+    both = (old.client.pem + new.client.pem, old.peer.pem + new.peer.pem)
+    alone = (new.client.pem, new.peer.pem)
+    first, *others = list(world.hosts)
+    trusting = [carrying(world, name, both, old) for name in others]
+    written = replace(carrying(world, first, both, old), started={"authorities": "of its last start"})
+    assert phases(world, written, *trusting)[0] == "trust both"
+    stopped = carrying(world, first, both, old)
+    stopped = replace(stopped, service=replace(stopped.service, running=False))
+    assert phases(world, stopped, *trusting)[0] == "trust both"
+    done = [carrying(world, name, alone, new) for name in others]
+    last = replace(carrying(world, first, alone, new), started={"authorities": "of its last start"})
+    assert phases(world, last, *done) == ["trust the new one"]
+
+
+def test_a_rotation_that_was_cut_off_while_it_was_adopted_is_adopted_by_the_next(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    old, new = world.authorities, next_of(world)
+    assert old is not None
+    folder, waiting = next_folder(world.cluster).parent, next_folder(world.cluster)
+    aside = folder / f"before-{new.client.fingerprint[:16]}"
+    aside.mkdir()
+    (folder / "ca.pem").rename(aside / "ca.pem")
+    (folder / "ca-key.pem").rename(aside / "ca-key.pem")
+    (folder / "ca.pem").write_text((waiting / "ca.pem").read_text())
+    adopt_next(world.cluster, new)
+    present, before = Store(folder).load(), Store(aside).load()
+    assert present is not None
+    assert before is not None
+    assert (present.client.fingerprint, present.peer.fingerprint) == (
+        new.client.fingerprint,
+        new.peer.fingerprint,
+    )
+    assert (before.client.fingerprint, before.peer.fingerprint) == (
+        old.client.fingerprint,
+        old.peer.fingerprint,
+    )
+    assert not waiting.exists()
 
 
 def test_the_old_authorities_are_moved_aside_and_never_deleted(tmp_path: Path) -> None:
@@ -111,3 +175,71 @@ def test_the_old_authorities_are_moved_aside_and_never_deleted(tmp_path: Path) -
     aside = Store(folder / f"before-{new.client.fingerprint[:16]}").load()
     assert aside is not None
     assert aside.peer.fingerprint == old.peer.fingerprint
+
+
+def own_authorities(folder: Path) -> dict[str, str]:
+    """Make an operator's own authorities, and give the settings that name them."""
+    Store(folder).create(Subject(), 3650, NOW)
+    names = {"etcd_ca_cert": "ca", "etcd_ca_key": "ca-key", "etcd_peer_ca_cert": "peer-ca"}
+    names["etcd_peer_ca_key"] = "peer-ca-key"
+    return {key: str(folder / f"{name}.pem") for key, name in names.items()}
+
+
+def test_an_operators_own_authorities_are_what_a_rotation_leads_to(tmp_path: Path) -> None:
+    world = World(tmp_path, **own_authorities(tmp_path / "own"))
+    own, old = Store(tmp_path / "own").load(), world.authorities
+    assert own is not None
+    assert old is not None
+    credentials = world.sight().credentials
+    assert phases(world) == list(PHASES)
+    assert reasons_against_rotation(credentials, list(PHASES)) == []
+    both = rotated(credentials, "trust both").texts
+    assert both == (old.client.pem + own.client.pem, old.peer.pem + own.peer.pem)
+    reissue = rotated(credentials, "reissue")
+    assert reissue.here is not None
+    assert reissue.here.client.fingerprint == own.client.fingerprint
+    assert reissue.here.client.can_sign
+    alone = (own.client.pem, own.peer.pem)
+    assert phases(world, *(carrying(world, name, alone, own) for name in world.hosts)) == []
+
+
+def test_an_operators_own_authorities_need_their_keys_or_ready_made_files(tmp_path: Path) -> None:
+    own = own_authorities(tmp_path / "own")
+    keyless = {key: value for key, value in own.items() if not key.endswith("_key")}
+    world = World(tmp_path / "keyless", **keyless)
+    told = reasons_against_rotation(world.sight().credentials, list(PHASES))
+    assert "set etcd_ca_key and etcd_peer_ca_key, or bring ready-made files" in str(told[0])
+    ready = World(tmp_path / "ready", **keyless, etcd_certificates_dir=str(tmp_path / "files"))
+    assert reasons_against_rotation(ready.sight().credentials, list(PHASES)) == []
+    alone = World(tmp_path / "alone", etcd_certificates_dir=str(tmp_path / "files"))
+    told = reasons_against_rotation(alone.sight().credentials, list(PHASES))
+    assert "set etcd_ca_cert and etcd_peer_ca_cert to them; their keys are not needed" in str(told[0])
+
+
+def test_where_they_stay_when_every_member_has_an_operators_own_authorities(tmp_path: Path) -> None:
+    world = World(tmp_path, **own_authorities(tmp_path / "own"))
+    own, waiting = Store(tmp_path / "own").load(), next_folder(world.cluster)
+    assert own is not None
+    never_adopted = next_of(world)
+    adopt_next(world.cluster, own)
+    present = Store(waiting.parent).load()
+    assert present is not None
+    assert world.authorities is not None
+    assert present.client.fingerprint == world.authorities.client.fingerprint
+    (aside,) = waiting.parent.glob("next-*")
+    kept = Store(aside).load()
+    assert kept is not None
+    assert kept.client.fingerprint == never_adopted.client.fingerprint, "no key is lost"
+
+
+def test_the_phases_around_the_reissue_bring_no_certificate(tmp_path: Path) -> None:
+    world = World(tmp_path, now=NOW - timedelta(days=720), **own_authorities(tmp_path / "own"))
+    sight = world.sight()
+    certificates = {
+        phase: {
+            len(one.certificates) for one in make_job(sight, sight.decide(), NOW, scope=scope).works.values()
+        }
+        for phase in PHASES
+        for scope in [Scope(phase=phase, certificates_only=phase == "reissue")]
+    }
+    assert certificates == {"trust both": {0}, "reissue": {4}, "trust the new one": {0}}

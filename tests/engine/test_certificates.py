@@ -1,0 +1,191 @@
+"""What is promised about certificates that have ended, and about those that the operator brings."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etcd_steward.authority import Authorities, Store
+from etcd_steward.certificates import Subject
+from etcd_steward.pki import issue
+from etcd_steward.verbs import etcd, renew, rotate_ca
+from etcd_steward.work import ROLES, leaf_spec
+from tests.engine.fakes import World, run_deploy
+from tests.engine.living import AWAIT, OTHERS, SHOWN, START, STOP, Living, value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=1000)
+
+
+def commands(result: object) -> list[str]:
+    return [command for given in result.commands.values() for command in given]  # type: ignore[attr-defined]
+
+
+def ended(world: World, *hosts: str, condition: str = "unhealthy") -> None:
+    for host in hosts:
+        world.show(host, condition, now=LONG_AGO)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, now=LONG_AGO)
+
+
+def test_f15_converging_leads_to_renewing_where_all_certificates_have_ended(world: World) -> None:
+    ended(world, *HOSTS)
+    result = run_deploy(world.hosts, etcd)
+    assert "whose certificates have ended (@fake/n1, @fake/n2, @fake/n3)" in result.refused
+    assert "next: run deploys/renew.py" in result.refused
+    assert not any(result.stdin.values())
+
+
+def test_f15_a_member_that_does_not_run_is_started_by_converging_and_not_by_renewing(world: World) -> None:
+    ended(world, *HOSTS[:2])
+    ended(world, HOSTS[2], condition="stopped")
+    assert "next: run deploys/etcd.py, which starts the members" in run_deploy(world.hosts, renew).refused
+
+
+def unheard_until_all_are_written(
+    living: Living, reply: Callable[[str], list[str] | None], command: str
+) -> list[str] | None:
+    if len(living.happened("write")) < len(HOSTS) and AWAIT in command:
+        return ["waiting x509: certificate has expired"]
+    if len(living.happened("write")) < len(HOSTS) and OTHERS in command:
+        return [f"down {url} x509: certificate has expired" for url in value(command, "endpoints").split()]
+    return reply(command)
+
+
+def test_f15_new_certificates_reach_all_members_before_any_is_awaited_and_nobody_is_restarted(
+    world: World,
+) -> None:
+    ended(world, *HOSTS)
+    living = Living(world)
+    world.now = NOW  # whoever is looked at after a write has new certificates
+    for host in world.hosts.values():
+        host.reply = partial(unheard_until_all_are_written, living, host.reply)
+    result = run_deploy(world.hosts, renew, data={"etcd_timeout": 5})
+    assert result.failed == set()
+    assert living.happened("write") == list(HOSTS)
+    assert not any(START in command or STOP in command for command in commands(result))
+    shown = [host for host, given in result.commands.items() for command in given if SHOWN in command]
+    assert sorted(shown) == list(HOSTS), "each is proved by a handshake"
+
+
+def test_a_member_that_shows_another_certificate_fails_the_run_and_no_other_is_touched(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    living = Living(world)
+    reply = world.hosts["@fake/n2"].reply
+
+    def stuck(command: str) -> list[str] | None:
+        if SHOWN not in command:
+            return reply(command)
+        other = 'x509: certificate signed by unknown authority"'
+        return [f"shown {value(command, 'endpoint')} {other}", f"shown {value(command, 'peer_endpoint')} EOF"]
+
+    world.hosts["@fake/n2"].reply = stuck
+    result = run_deploy(world.hosts, renew, data={"etcd_renew_all": True})
+    assert "found n2 showing another certificate than /etc/etcd/pki/server.pem" in result.log
+    assert "x509: certificate signed by unknown authority" in result.log
+    assert living.happened("write") == ["@fake/n2"], "followers come first"
+
+
+def own(folder: Path) -> tuple[Authorities, dict[str, str]]:
+    made = Store(folder).create(Subject(), 3650, LONG_AGO)
+    kinds = {"etcd_ca_cert": "ca", "etcd_ca_key": "ca-key", "etcd_peer_ca_cert": "peer-ca"}
+    kinds["etcd_peer_ca_key"] = "peer-ca-key"
+    return made, {key: str(folder / f"{kind}.pem") for key, kind in kinds.items()}
+
+
+def test_another_authority_of_the_operators_is_brought_by_rotating_and_not_by_converging(
+    tmp_path: Path,
+) -> None:
+    _, settings = own(tmp_path / "own")
+    world = World(tmp_path, **settings)
+    result = run_deploy(world.hosts, etcd)
+    assert result.failed == set(HOSTS)
+    assert "found members that carry another authority" in result.log
+    assert "run deploys/rotate_ca.py with etcd_ca_cert and etcd_peer_ca_cert set to it" in result.log
+    assert not any(result.stdin.values()), "nothing was changed"
+
+
+@pytest.mark.parametrize("mode", ["serial", "no_wait"])
+def test_a_rotation_reaches_all_members_in_each_phase_or_begins_none(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option = f"--{mode.replace('_', '-')}"
+    monkeypatch.setattr(importlib.import_module("etcd_steward.verbs.rotate_ca"), "one_by_one", lambda: option)
+    world = World(tmp_path)
+    result = run_deploy(world.hosts, rotate_ca, mode=mode)
+    assert f"run without {option}" in result.refused
+    assert not (world.pki / "etcd" / "next").exists()
+
+
+def test_a_rotation_under_a_limit_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert "found --limit or --exclude" in run_deploy(world.hosts, rotate_ca, limit=[HOSTS[0]]).refused
+
+
+def test_a_dry_rotation_makes_nothing_and_shows_the_operations_of_the_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    ready = {"etcd_clients_ready": True}
+    planned = run_deploy(world.hosts, rotate_ca, mode="dry", data=ready)
+    assert planned.refused == ""
+    assert not (world.pki / "etcd" / "next").exists()
+    Living(world)
+    assert run_deploy(world.hosts, rotate_ca, data=ready).operations == planned.operations
+
+
+def bring(folder: Path, world: World, authorities: Authorities, days: int = 300) -> None:
+    """Put ready-made pairs for all members into a folder."""
+    for member in world.cluster.members:
+        place = folder / member.name
+        place.mkdir(parents=True, exist_ok=True)
+        for role in ROLES:
+            spec = leaf_spec(member, role)
+            pair = issue(authorities.for_role(role), spec, now=NOW - timedelta(days=spec.days - days))
+            (place / f"{role}.pem").write_text(pair.certificate_pem)
+            (place / f"{role}-key.pem").write_text(pair.key_pem)
+
+
+@pytest.fixture
+def ready_made(tmp_path: Path) -> World:
+    return World(tmp_path, now=LONG_AGO, etcd_certificates_dir=str(tmp_path / "ready"))
+
+
+def test_new_ready_made_files_are_delivered_by_renewing_without_a_restart(
+    tmp_path: Path, ready_made: World
+) -> None:
+    assert ready_made.authorities is not None
+    bring(tmp_path / "ready", ready_made, ready_made.authorities)
+    for host in HOSTS:
+        ready_made.show(host, "converged", now=NOW - timedelta(days=700))
+    Living(ready_made)
+    result = run_deploy(ready_made.hosts, renew)
+    assert result.refused == ""
+    for name in ("n1", "n2", "n3"):
+        sent = "".join(result.stdin[f"@fake/{name}"])
+        for role in ROLES:
+            assert (tmp_path / "ready" / name / f"{role}.pem").read_text().splitlines()[1] in sent
+    assert not any(START in command or STOP in command for command in commands(result))
+
+
+def test_ready_made_files_that_would_cut_a_member_off_are_refused(tmp_path: Path, ready_made: World) -> None:
+    stranger, _ = own(tmp_path / "stranger")
+    bring(tmp_path / "ready", ready_made, stranger)
+    refused = run_deploy(ready_made.hosts, renew).refused
+    assert "server.pem, not signed by an authority that counts now" in refused
+    assert "for pairs of a new authority: run deploys/rotate_ca.py" in refused
+    assert ready_made.authorities is not None
+    bring(tmp_path / "ready", ready_made, ready_made.authorities, days=-2)
+    assert "peer.pem, expired on " in run_deploy(ready_made.hosts, renew).refused
