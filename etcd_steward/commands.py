@@ -80,7 +80,10 @@ def apply_command(
     if stop:
         before.append(_apart(init.stop.format(name=service)))
     if aside:
-        before.append(script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir) + "")
+        before.append(
+            script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir, incoming=None)
+            + ""
+        )
     if empty:
         owner = f"{settings.etcd_user}:{settings.etcd_group}"
         after.append(

@@ -13,6 +13,7 @@ from pyinfra.api import DeployError, Host
 
 from etcd_steward import releases, versions
 from etcd_steward.credentials import Credentials
+from etcd_steward.decisions import MAKING
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.expiry import lapsed
@@ -225,7 +226,7 @@ class Converge:
             # It was started with the members of that moment; others may have joined after it.
             config = job.sight.cluster.member(host).settings.config_path
             return [file for file in job.settled[host].files if file.path == config]
-        if host not in job.settled or job.plan.decisions[host].action not in {"bootstrap", "converge"}:
+        if host not in job.settled or job.plan.decisions[host].action not in {*MAKING, "converge"}:
             return []
         if job.gate:
             open_files = {file.path: file for file in job.wanted[host].files}

@@ -9,14 +9,41 @@ from typing import Literal
 from etcd_steward.errors import Complaint
 from etcd_steward.topology import Member
 
-__all__ = ["NO_ROOT", "Action", "Decision", "Plan", "Refusal", "clone_of", "quorum"]
+__all__ = [
+    "ACTING",
+    "JOINING",
+    "MAKING",
+    "NEWBORN",
+    "NO_ROOT",
+    "Action",
+    "Decision",
+    "Plan",
+    "Refusal",
+    "clone_of",
+    "quorum",
+]
 
 Action = Literal[
-    "bootstrap", "start", "converge", "wait", "join", "finish", "replace", "move", "leave", "refuse"
+    "bootstrap",
+    "restore",
+    "start",
+    "converge",
+    "wait",
+    "join",
+    "finish",
+    "replace",
+    "move",
+    "leave",
+    "refuse",
 ]
+# Actions that make a cluster, all members together.
+MAKING: tuple[Action, ...] = ("bootstrap", "restore")
 # Actions that change the list of members.
 JOINING: tuple[Action, ...] = ("finish", "replace", "move", "join")
-
+# Actions for which a host may be new, with nothing on it.
+NEWBORN: tuple[Action, ...] = (*MAKING, "join", "replace", "finish")
+# Actions that write anything on a host.
+ACTING: tuple[Action, ...] = (*MAKING, "start", "converge", *JOINING)
 
 NO_ROOT = (
     "a login without root's rights",

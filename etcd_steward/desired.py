@@ -157,7 +157,7 @@ def desired(
         "definition": definition_path,
         "authorities": [ca, peer_ca],
         "wal": wal_folder(settings),
-        "formed": not record.open,
+        "formed": not record.empty,
         "unsupported_arch": versions.unsupported_arch(version, versions.release_arch(state.machine)),
         "protect_home": "no"
         if any(folder.startswith(("/home/", "/root/", "/run/user/")) for folder in folders)
@@ -219,7 +219,7 @@ def _config(
             advertise_client_urls=(member.client_url,),
             initial_cluster=initial_cluster or cluster.initial_cluster,
             token=record.token,
-            state="new" if record.open else "existing",
+            state="new" if record.empty else "existing",
             client_tls=tls("server", ca),
             peer_tls=tls("peer", peer_ca),
             extra=settings.etcd_config,

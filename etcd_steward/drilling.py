@@ -44,13 +44,16 @@ class Trial:
     here: bool
 
 
-def choose_trial(run: ClusterRun, sight: Sight, limit: set[str]) -> tuple[Trial | None, list[Complaint]]:
+def choose_trial(
+    run: ClusterRun, sight: Sight, limit: set[str], *, bare: bool = False
+) -> tuple[Trial | None, list[Complaint]]:
     """Find the snapshot that `etcd_snapshot` names, on the hosts and on the controller.
 
     Args:
         run: the run.
         sight: what was seen; no quorum is needed.
         limit: the hosts that may be used.
+        bare: whether hosts without etcd will do, as a restore brings it.
 
     Returns:
         The trial, or None and why there is none.
@@ -58,7 +61,10 @@ def choose_trial(run: ClusterRun, sight: Sight, limit: set[str]) -> tuple[Trial 
     settings = sight.cluster.settings
     wanted = settings.etcd_snapshot
     able = [
-        one for one in sight.cluster.members if one.host in limit and "etcd" in sight.hosts[one.host].links
+        one
+        for one in sight.cluster.members
+        if one.host in limit
+        and ("etcd" in sight.hosts[one.host].links or (bare and sight.hosts[one.host].reached))
     ]
     if not able:
         found = "no host within reach that has etcd installed"
@@ -114,7 +120,9 @@ def _from_controller(cluster: str, path: Path, member: Member) -> tuple[Trial | 
     return Trial(manifest, member, str(path), here=True), []
 
 
-def try_out(run: ClusterRun, cluster: str, trial: Trial, machine: str) -> tuple[Restored | None, str]:
+def try_out(
+    run: ClusterRun, cluster: str, trial: Trial, machine: str, bin_dir: str = ""
+) -> tuple[Restored | None, str]:
     """Restore a snapshot into a throw-away etcd, and ask it what it holds.
 
     Args:
@@ -122,6 +130,7 @@ def try_out(run: ClusterRun, cluster: str, trial: Trial, machine: str) -> tuple[
         cluster: the cluster's name.
         trial: which snapshot, and where.
         machine: what `uname -m` says there.
+        bin_dir: where the release lies that tries it, where it is not the linked one.
 
     Returns:
         What it holds, or None and why it could not be asked.
@@ -145,7 +154,7 @@ def try_out(run: ClusterRun, cluster: str, trial: Trial, machine: str) -> tuple[
             file=path,
             sha256=trial.manifest.sha256,
         )
-        job = job_script(cluster, trial.member)
+        job = job_script(cluster, trial.member, bin_dir=bin_dir)
         lines = ask(run, host.name, Script("drill", f"{job + ''}\n{values + ''}\ndrill || :"))
     failed = next((line[7:] for line in lines if line.startswith("failed ")), "")
     told = next((line[9:] for line in lines if line.startswith("restored ")), "")

@@ -101,7 +101,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
             "e",
             f"data on {', '.join(with_data)} only, and empty folders elsewhere",
             f"data on {needed} hosts",
-            f"mount the missing disks; if they are lost, restore from a snapshot, or from the survivor {with_data[0]}",
+            f"mount the missing disks; if they are lost, run deploys/restore.py, with a snapshot, or with --data etcd_snapshot=from:{with_data[0]}",
         )
     if unknown:
         return _refuse(

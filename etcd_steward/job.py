@@ -8,7 +8,7 @@ from datetime import datetime
 
 from etcd_steward import configuration, versions
 from etcd_steward.authority import PkiError
-from etcd_steward.decisions import JOINING
+from etcd_steward.decisions import ACTING, JOINING
 from etcd_steward.desired import Desired, desired
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
@@ -286,12 +286,7 @@ def reasons_against(job: Job) -> list[Complaint]:
         complaints += check_host(member, state, job.plan.decisions[member.host].action)
         needed = job.works[member.host].certificates
         complaint = sight.credentials.refusal(member.host, needed)
-        if complaint is not None and job.plan.decisions[member.host].action in {
-            "bootstrap",
-            "start",
-            "converge",
-            *JOINING,
-        }:
+        if complaint is not None and job.plan.decisions[member.host].action in ACTING:
             complaints.append(complaint)
         if needed and not settings.etcd_time_sync:
             skewed = skew_complaint(member.host, state.skew(), settings.etcd_max_skew)

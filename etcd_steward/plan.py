@@ -10,6 +10,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.forming import form, without_quorum
 from etcd_steward.observed import ClusterState, HostState
 from etcd_steward.record import Record, still_open
+from etcd_steward.snapshots import Manifest
 from etcd_steward.topology import Cluster, Member
 
 __all__ = ["Action", "Decision", "Plan", "decide", "quorum"]
@@ -54,6 +55,11 @@ def decide(
             decision = Decision(member.host, refusal.row, "refuse", refusal.found)
             refusals.append(Complaint(member.host, refusal.found, refusal.wanted, refusal.next))
         decisions[member.host] = decision
+    unfinished = _unfinished(cluster, seen, records)
+    if unfinished:
+        return Plan(
+            {host: Decision(host, "r", "refuse", "a restore") for host in decisions}, tuple(unfinished)
+        )
     refusals += _check_records(cluster, seen, records)
     notes = _strangers(cluster, seen) if seen else []
     if seen is None and not refusals:
@@ -155,6 +161,23 @@ def _double_identities(cluster: Cluster, hosts: Mapping[str, HostState]) -> dict
         for host in shared
         if len(shared) > 1
     }
+
+
+def _unfinished(
+    cluster: Cluster, seen: ClusterState | None, records: Mapping[str, Record]
+) -> list[Complaint]:
+    """Refuse everything but the restore itself while one has begun to change data and has not brought a quorum back."""
+    begun = next((record for record in records.values() if record.open and record.snapshot), None)
+    if begun is None or (
+        seen is not None and {record.id for record in records.values()} == {f"{seen.id:016x}"}
+    ):
+        return []
+    manifest = Manifest.read(begun.snapshot)
+    name = manifest.file if manifest else "a snapshot"
+    found = f"a restore of {name} that was begun and not finished"
+    return [
+        Complaint(cluster.name, found, "it finished", f"run deploys/restore.py --data etcd_snapshot={name}")
+    ]
 
 
 def _check_records(

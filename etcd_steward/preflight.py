@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etcd_steward import versions
-from etcd_steward.decisions import NO_ROOT, Action
+from etcd_steward.decisions import MAKING, NO_ROOT, Action
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
 from etcd_steward.platforms import package_manager
@@ -57,7 +57,7 @@ def check_host(member: Member, state: HostState, action: Action) -> list[Complai
                 "install a time daemon by hand and set etcd_time_sync = False",
             ),
         )
-    if action in {"bootstrap", "join", "replace"} and not state.service.running:
+    if action in {*MAKING, "join", "replace"} and not state.service.running:
         complaints += _room(member, state)
     return complaints
 

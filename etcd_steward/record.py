@@ -33,6 +33,7 @@ class Record:
             life joins a new cluster silently.
         open: True until the bootstrap has passed its gate.
         members: ids of the first members by name, hexadecimal.
+        snapshot: the manifest of the snapshot that it was restored from; empty where it began without data.
     """
 
     cluster: str
@@ -40,6 +41,7 @@ class Record:
     token: str
     open: bool
     members: Mapping[str, str]
+    snapshot: str = ""
 
     @classmethod
     def new(cls, cluster: Cluster) -> Record:
@@ -81,10 +83,16 @@ class Record:
                     token=str(value["token"]),
                     open=bool(value["open"]),
                     members={str(name): str(number) for name, number in value["members"].items()},
+                    snapshot=str(value.get("snapshot", "")),
                 )
             )
         except (KeyError, AttributeError, TypeError):
             return None
+
+    @property
+    def empty(self) -> bool:
+        """Whether its members may start without data: only until a bootstrap has passed its gate."""
+        return self.open and not self.snapshot
 
     def closed(self) -> Record:
         """Close the record: from now on the cluster has formed."""
@@ -100,6 +108,8 @@ class Record:
             The line, with its end.
         """
         value: dict[str, Any] = {"written by": "etcd-steward", **asdict(self)}
+        if not self.snapshot:
+            del value["snapshot"]
         if member is not None:
             value["data_dir"] = member.settings.etcd_data_dir
             value["wal_dir"] = member.settings.etcd_wal_dir
@@ -107,7 +117,7 @@ class Record:
 
 
 def still_open(records: Mapping[str, Record]) -> bool:
-    """Tell whether a cluster has not yet passed its gate.
+    """Tell whether a bootstrap has not yet passed its gate.
 
     Args:
         records: its records by where they lie.
@@ -115,7 +125,7 @@ def still_open(records: Mapping[str, Record]) -> bool:
     Returns:
         True while every record is open; they are closed one after the other, so one that is closed counts.
     """
-    return bool(records) and all(record.open for record in records.values())
+    return bool(records) and all(record.empty for record in records.values())
 
 
 def read_controller_record(folder: Path) -> Record | None:

@@ -45,13 +45,14 @@ def schedule_paths(settings: Settings) -> list[str]:
     return [job_path(settings.etcd_service), f"{units}.service", f"{units}.timer"]
 
 
-def job_script(cluster: str, member: Member, *, quorum: bool = True) -> Script:
+def job_script(cluster: str, member: Member, *, quorum: bool = True, bin_dir: str = "") -> Script:
     """Write the functions that take a snapshot: the scheduled job and the verbs use the same.
 
     Args:
         cluster: the cluster's name.
         member: the member that is asked, on its own host.
         quorum: whether only a healthy member may be asked; without, a lone survivor gives what it has.
+        bin_dir: where the programs lie, where they are not the linked ones.
 
     Returns:
         Shell text that ends with the definition of `snapshot ORIGIN`.
@@ -60,7 +61,7 @@ def job_script(cluster: str, member: Member, *, quorum: bool = True) -> Script:
     return script(
         "ctl.sh",
         "snapshot.sh",
-        bin_dir=settings.etcd_bin_dir,
+        bin_dir=bin_dir or settings.etcd_bin_dir,
         ca=settings.certificate_path("ca", member.name),
         cert=settings.certificate_path("health", member.name),
         key=settings.certificate_path("health_key", member.name),

@@ -29,6 +29,7 @@ __all__ = [
     "Release",
     "TimeZone",
     "Word",
+    "Words",
 ]
 
 _SYSTEM_FOLDER = re.compile(
@@ -130,6 +131,11 @@ def _member_key(value: Any) -> str:
     return text
 
 
+def _words(value: Any) -> Any:
+    # `--data` knows no lists.
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
 def _time_zone(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", value):
         raise ValueError("a name of /usr/share/zoneinfo")
@@ -145,6 +151,7 @@ def _line(value: str) -> str:
 HostPath = Annotated[str, AfterValidator(_host_path)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Word = Annotated[str, AfterValidator(_word)]
+Words = Annotated[list[Word], BeforeValidator(_words)]
 Account = Annotated[str, AfterValidator(_account)]
 Address = Annotated[str, AfterValidator(_address)]
 Ip = Annotated[str, AfterValidator(_ip)]

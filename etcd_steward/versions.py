@@ -12,6 +12,7 @@ __all__ = [
     "Advice",
     "Hop",
     "Version",
+    "has_bump",
     "has_etcdutl",
     "hops",
     "judge_target",
@@ -201,6 +202,18 @@ def has_etcdutl(version: Version) -> bool:
         True if its archive contains etcdutl.
     """
     return version >= Version(3, 5, 0)
+
+
+def has_bump(version: Version) -> bool:
+    """Tell whether a release restores with `--bump-revision` and `--mark-compacted` (CHANGELOG-3.4 and -3.5).
+
+    Args:
+        version: the release that restores.
+
+    Returns:
+        True from 3.4.27 and 3.5.10 on.
+    """
+    return version >= Version(3, 5, 10) or Version(3, 4, 27) <= version < Version(3, 5, 0)
 
 
 def release_arch(machine: str) -> str:

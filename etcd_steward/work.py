@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from etcd_steward.certificates import Authority, LeafSpec, Role, Subject
-from etcd_steward.decisions import JOINING, Action
+from etcd_steward.decisions import ACTING, NEWBORN, Action
 from etcd_steward.desired import Desired, WantedFile
 from etcd_steward.observed import HostState
 from etcd_steward.pki import differences
@@ -167,7 +167,7 @@ def work(
     Returns:
         What is left to do.
     """
-    if action not in {"bootstrap", "start", "converge", *JOINING}:
+    if action not in ACTING:
         return Work()
     settings = member.settings
     files = tuple(file for file in wanted.files if not _same(state, file))
@@ -280,6 +280,5 @@ def _folders(member: Member, state: HostState, action: Action) -> tuple[tuple[st
     return tuple(
         (path, "700", owner)
         for kind, path in wanted.items()
-        if state.folders.get(kind) != f"700 {owner}"
-        and (kind in state.folders or action in {"bootstrap", "join", "replace", "finish"})
+        if state.folders.get(kind) != f"700 {owner}" and (kind in state.folders or action in NEWBORN)
     )

@@ -19,7 +19,7 @@ from etcd_steward.talk import ask, await_healthy, ctl, reach_peers
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
 
-__all__ = ["confirmed", "formed", "judged", "ready", "verified"]
+__all__ = ["awaited", "confirmed", "formed", "judged", "ready", "verified"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -125,6 +125,23 @@ def formed(run: Converge) -> Commands:
     yield FunctionCommand(_wait, (run,), {})
     if job.gate:
         yield FunctionCommand(_try, (run,), {})
+
+
+@operation()
+def awaited(run: Converge) -> Commands:
+    """
+    Wait until every member is healthy, without writing anything to the cluster.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    if not host.state.is_executing:
+        yield StringCommand("# wait for all members")
+        return
+    if run.failures.hosts:
+        yield failing(run.failures.told("not awaited"))
+        return
+    yield FunctionCommand(_wait, (run,), {})
 
 
 def _wait(state: State, host: Host, run: Converge) -> bool:

@@ -149,7 +149,9 @@ def stop_and_move_aside(member: Member, state: HostState, behind: tuple[str, ...
     if state.service.exists:
         parts.append(f"{{ {INITS[state.init].disable.format(name=settings.etcd_service)}; }} 9>&-")
     paths = [path for path in behind if path.startswith("/")]
-    parts.append(script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir) + "")
+    parts.append(
+        script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir, incoming=None) + ""
+    )
     parts.append(script("leave.sh", paths=paths) + "")
     return StringCommand("\n".join(parts))
 

@@ -10,6 +10,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.commands import apply_command, contents
 from etcd_steward.credentials import pki_folder
+from etcd_steward.decisions import MAKING
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.files import show_differences
 from etcd_steward.plan import quorum
@@ -37,8 +38,11 @@ def opened(run: Converge) -> Commands:
     """
     host = context.host
     job = run.job()
-    if not (job.gate and job.plan.acting("bootstrap")):
+    if not (job.gate and any(map(job.plan.acting, MAKING))):
         host.noop("the cluster is already made")
+        return
+    if host.state.is_executing and run.failures.hosts:
+        yield failing(run.failures.told("the record was not opened"))
         return
 
     def open_record(state: State, host: Host) -> bool:  # noqa: ARG001 - pyinfra calls it so
@@ -68,11 +72,7 @@ def started(run: Converge) -> Commands:
     action = job.plan.decisions[host.name].action
     left = job.works[host.name]
     state = job.sight.hosts[host.name]
-    if (
-        action not in {"bootstrap", "start"}
-        or not left.anything
-        or (action == "start" and state.service.running)
-    ):
+    if action not in {*MAKING, "start"} or not left.anything or (action == "start" and state.service.running):
         host.noop("this member is not started here")
         return
     show_differences(left.files)

@@ -1,10 +1,15 @@
 # Moves a member's data aside, in place: a data folder is often a mount point, and nothing is ever deleted.
-# Set before: data_dir wal_dir
+# Set before: data_dir wal_dir incoming (the ending of data that takes its place; done twice, it does nothing more)
 stamp=$(date -u +%Y%m%dT%H%M%SZ)
 free() { # path: the first name that is not taken
   n=1
   while [ -e "$1.$stamp-$n" ]; do n=$((n + 1)); done
   printf '%s\n' "$1.$stamp-$n"
 }
-if [ -e "$data_dir/member" ]; then mv -nT "$data_dir/member" "$(free "$data_dir/member")"; fi
-if [ -n "$wal_dir" ] && [ -e "$wal_dir/wal" ]; then mv -nT "$wal_dir/wal" "$(free "$wal_dir/wal")"; fi
+change() { # path
+  [ -z "$incoming" ] || [ -d "$1.$incoming" ] || return 0
+  if [ -e "$1" ]; then mv -nT "$1" "$(free "$1")"; fi
+  [ -z "$incoming" ] || mv -nT "$1.$incoming" "$1"
+}
+[ -z "$wal_dir" ] || change "$wal_dir/wal"
+change "$data_dir/member"

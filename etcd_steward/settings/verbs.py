@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import ClusterId, DataPath, Days, Line, MemberKey, Readiness, Word
+from etcd_steward.values import ClusterId, DataPath, Days, Line, MemberKey, Readiness, Word, Words
 
 __all__ = ["VerbSettings"]
 
@@ -27,7 +27,7 @@ class VerbSettings(Keys):
     etcd_replace: Word | None = key(
         None, "Member whose disk is lost for ever: it is removed, and joins anew.", "etcd02"
     )
-    etcd_move_aside: list[Word] = key(
+    etcd_move_aside: Words = key(
         [], "Members whose data is of another cluster or another life, and may be moved aside.", ["etcd02"]
     )
     etcd_break_lock: bool = key(False, "Take the lock from a run that is surely dead.", True)
@@ -60,8 +60,22 @@ class VerbSettings(Keys):
     )
     etcd_snapshot: Line = key(
         "newest",
-        "drill, restore: the snapshot, by its file name, or by a path on the controller.",
+        "drill, restore: the snapshot, by its file name, or by a path on the controller; "
+        "restore also knows `from:HOST`, which takes it from a survivor without quorum.",
         "backups/pi/pi-n1-20260721T031900Z-r4711.db",
+    )
+    etcd_restore_without: Words = key(
+        [], "restore: known members that nobody can ask, and that surely run nowhere.", ["etcd02"]
+    )
+    etcd_restore_over: ClusterId | None = key(
+        None,
+        "restore: id of the cluster, as status shows it, that still answers and whose data is put aside.",
+        "cdf818194e3a8c32",
+    )
+    etcd_restore_bump: Annotated[int, Field(ge=0, le=1_000_000_000_000)] = key(
+        1_000_000_000,
+        "restore: how far revisions jump, so that clients which watched later ones notice; 0 for not at all.",
+        2_000_000_000,
     )
     etcd_renew_all: bool = key(
         False, "renew: make every certificate anew, not only those near their end.", True

@@ -9,6 +9,7 @@ from etcd_steward.verbs.maintain import maintain
 from etcd_steward.verbs.remove import remove
 from etcd_steward.verbs.renew import renew
 from etcd_steward.verbs.reset import reset
+from etcd_steward.verbs.restore import restore
 from etcd_steward.verbs.rotate_ca import rotate_ca
 from etcd_steward.verbs.status import status
 from etcd_steward.verbs.upgrade import upgrade
@@ -21,6 +22,7 @@ __all__ = [
     "remove",
     "renew",
     "reset",
+    "restore",
     "rotate_ca",
     "status",
     "upgrade",

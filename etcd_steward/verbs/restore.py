@@ -1,0 +1,80 @@
+"""Restore: all members made anew from one snapshot, the old data moved aside."""
+
+from __future__ import annotations
+
+from pyinfra import context, logger
+from pyinfra.api import deploy
+
+from etcd_steward.operations import account, cluster, membership, release, time
+from etcd_steward.operations import restore as restoring
+from etcd_steward.restoration import Restoration
+from etcd_steward.restoring import restored_already
+from etcd_steward.run import ClusterRun, cluster_run
+
+__all__ = ["restore"]
+
+
+@deploy("restore")
+def restore() -> None:
+    """Restore the host's cluster from `etcd_snapshot`."""
+    host = context.host
+    found = cluster_run(host)
+    if found is None:
+        host.noop("no member of an etcd cluster")
+        return
+    if found.once("restored already", lambda: _done(found)):
+        cluster.judged(name="Verify the cluster", problem="")
+        return
+    run: Restoration = found.once("restoration", lambda: Restoration(found))
+    job = run.job()
+    settings = job.sight.cluster.member(host.name).settings
+    wanted = job.wanted.get(host.name)
+
+    cluster.confirmed(name="Look again", run=run, verb="restore")
+    if settings.etcd_time_sync:
+        time.synchronised(
+            name="Synchronise the clock",
+            servers=settings.etcd_time_servers,
+            timezone=settings.etcd_timezone,
+            step=settings.etcd_time_step,
+            state=job.sight.hosts[host.name],
+        )
+    account.present(
+        name="Make the system account",
+        user=settings.etcd_user,
+        group=settings.etcd_group,
+        uid=settings.etcd_uid,
+        gid=settings.etcd_gid,
+        missing=job.works[host.name].account,
+    )
+    cluster.ready(name="Judge clock and disk", run=run)
+    release.staged(
+        name="Stage the release",
+        version=str(wanted.version) if wanted else settings.etcd_version,
+        obtain=run.archive(host),
+        prefix=settings.etcd_prefix,
+        arch=run.arch(host.name),
+        missing=job.works[host.name].stage,
+    )
+    restoring.obtained(name="Obtain the snapshot", run=run)
+    restoring.tried(name="Try the snapshot", run=run)
+    restoring.staged(name="Restore beside the data", run=run)
+    restoring.stopped(name="Stop the members", run=run)
+    membership.opened(name="Open the record", run=run)
+    restoring.switched(name="Switch the data", run=run)
+    membership.started(name="Start the members", run=run)
+    cluster.awaited(name="Await the members", run=run)
+    restoring.compared(name="Compare with the manifest", run=run)
+    cluster.formed(name="Await the cluster", run=run)
+    membership.settled(name="Close the record", run=run)
+    cluster.verified(name="Verify the cluster", run=run)
+
+
+def _done(run: ClusterRun) -> bool:
+    manifest = restored_already(Restoration.look_first(run))
+    if manifest is not None:
+        logger.info(
+            f"    {run.name}: this cluster was restored from {manifest.file} already, so nothing is done; "
+            "to put its data aside and restore once more: --data etcd_restore_over=ID, its id of deploys/status.py"
+        )
+    return manifest is not None

@@ -1,0 +1,37 @@
+# Restores a snapshot beside a member's data, so that a rename brings it in; done twice, it does nothing more. Needs snapshot.sh.
+# Set before: file sha256 data_dir wal_dir incoming owner name members peer_url token bump spare_mb
+space() { # folder kilobytes
+  free=$(df -Pk "$1" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$2" ] || broken "found $((free / 1024)) MB free in $1, wanted $(($2 / 1024)) MB for what is restored; next: make room"
+}
+
+staged() {
+  if [ -d "$data_dir/member.$incoming" ]; then say "staged already"; return 0; fi
+  [ -f "$file" ] || { broken "found no file $file, wanted the snapshot; next: run again"; return 1; }
+  sum=$(digest <"$file")
+  [ "$sum" = "$sha256" ] || { broken "found SHA-256 $sum, wanted $sha256 as its manifest says; next: run again, and look at the disk"; return 1; }
+  area=$data_dir/.restore log=${wal_dir:+$wal_dir/.restore}
+  # Left by an interrupted run; nobody else writes folders of this name.
+  rm -rf "$area" ${log:+"$log"}
+  # The write-ahead log begins with a segment of 64 MB.
+  space "$data_dir" $(($(stat -c %s "$file") / 1024 + 65536 + spare_mb * 1024)) || return 1
+  [ -z "$log" ] || space "$wal_dir" $((65536 + spare_mb * 1024)) || return 1
+  umask 077
+  tool=$bin_dir/etcdutl
+  [ -x "$tool" ] || tool=$bin_dir/etcdctl
+  # shellcheck disable=SC2086 # words
+  said=$(ETCDCTL_API=3 "$tool" snapshot restore "$file" --data-dir "$area" ${log:+--wal-dir "$log/wal"} --name "$name" \
+    --initial-cluster "$members" --initial-advertise-peer-urls "$peer_url" --initial-cluster-token "$token" $bump 2>&1 | tail -n 1)
+  [ -f "$area/member/snap/db" ] || { broken "found nothing restored ($said), wanted a data folder; next: take another snapshot"; return 1; }
+  head=
+  for segment in "${log:-$area/member}"/wal/*.wal; do [ -f "$segment" ] && head=$segment; done
+  [ -n "$head" ] || { broken "found no write-ahead log restored ($said), wanted one; next: take another snapshot"; return 1; }
+  say "ids $(head -c 512 "$head" | od -An -v -tx1 | tr -d ' \n')"
+  say "proof $(inspect "$area/member/snap/db")"
+  chown -R "$owner" "$area" ${log:+"$log"}
+  sync
+  [ -z "$log" ] || { rm -rf "$wal_dir/wal.$incoming" && mv -nT "$log/wal" "$wal_dir/wal.$incoming" && rm -rf "$log"; }
+  mv -nT "$area/member" "$data_dir/member.$incoming" && rm -rf "$area"
+  say "staged now"
+}
+staged || :
