@@ -188,7 +188,7 @@ def _evidence(
                 place,
                 told,
                 "its data (is a mount missing, or a path changed?)",
-                f"mount the disks or set the path back; else restore a snapshot; "
+                f"mount the disks or set the path back; else run deploys/restore.py; "
                 f"to make a new, empty cluster: --data etcd_forget_cluster={record.id}",
             ),
         )
@@ -197,7 +197,7 @@ def _evidence(
             host,
             "a configuration of a cluster that had formed, but no data",
             "its data (is a mount missing?)",
-            "mount the disk; else restore a snapshot, or move the configuration file aside",
+            "mount the disk; else run deploys/restore.py, or move the configuration file aside",
         )
         for host, state in hosts.items()
         if state.formed and host not in records and (state.record or {}).get("id", "") != forget
@@ -207,7 +207,7 @@ def _evidence(
             host,
             "a record of a cluster that cannot be read, and no data",
             "its data and its record",
-            "look at the host's disk; else restore a snapshot, or move the record aside",
+            "look at the host's disk; else run deploys/restore.py, or move the record aside",
         )
         for host, state in hosts.items()
         if state.record is not None and Record.read(state.record) is None

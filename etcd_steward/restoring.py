@@ -288,13 +288,16 @@ def _resume(sight: Sight, begun: Record) -> Restore:
                 f"run with the inventory of then; {again}",
             )
         )
-    switched = {
-        one.host for one in sight.cluster.members if _has(sight.hosts[one.host], begun, ids[one.name])
-    }
     staged = {
         one.host
         for one in sight.cluster.members
         if f"{one.settings.etcd_data_dir}/member.{incoming(begun)}" in sight.hosts[one.host].aside
+    }
+    # The log is switched in before the rest, and carries the ids.
+    switched = {
+        one.host
+        for one in sight.cluster.members
+        if one.host not in staged and _has(sight.hosts[one.host], begun, ids[one.name])
     }
     trial = None
     if manifest is not None and not complaints and staged | switched != set(sight.hosts):
@@ -314,7 +317,7 @@ def _resume(sight: Sight, begun: Record) -> Restore:
         begun,
         trial,
         resumed=True,
-        staged=frozenset(staged - switched),
+        staged=frozenset(staged),
         switched=frozenset(switched),
         complaints=tuple(complaints),
         notes=(

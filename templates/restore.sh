@@ -11,8 +11,8 @@ staged() {
   sum=$(digest <"$file")
   [ "$sum" = "$sha256" ] || { broken "found SHA-256 $sum, wanted $sha256 as its manifest says; next: run again, and look at the disk"; return 1; }
   area=$data_dir/.restore log=${wal_dir:+$wal_dir/.restore}
-  # Left by an interrupted run; nobody else writes folders of this name.
-  rm -rf "$area" ${log:+"$log"}
+  # Left by restores that changed nothing; nobody else writes folders of these names, and the snapshot has it all.
+  rm -rf "$area" "$data_dir"/member.new-* ${log:+"$log" "$wal_dir"/wal.new-*}
   # The write-ahead log begins with a segment of 64 MB.
   space "$data_dir" $(($(stat -c %s "$file") / 1024 + 65536 + spare_mb * 1024)) || return 1
   [ -z "$log" ] || space "$wal_dir" $((65536 + spare_mb * 1024)) || return 1
@@ -30,7 +30,7 @@ staged() {
   say "proof $(inspect "$area/member/snap/db")"
   chown -R "$owner" "$area" ${log:+"$log"}
   sync
-  [ -z "$log" ] || { rm -rf "$wal_dir/wal.$incoming" && mv -nT "$log/wal" "$wal_dir/wal.$incoming" && rm -rf "$log"; }
+  [ -z "$log" ] || { mv -nT "$log/wal" "$wal_dir/wal.$incoming" && rm -rf "$log"; }
   mv -nT "$area/member" "$data_dir/member.$incoming" && rm -rf "$area"
   say "staged now"
 }

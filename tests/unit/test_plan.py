@@ -235,7 +235,7 @@ def test_e_data_below_quorum_with_all_others_empty_points_at_restore_and_at_the_
     assert refused(hosts(host("n1"), host("n2", "n2"), host("n3")), records={"n2": CLOSED}) == [
         (
             "pi: found data on n2 only, and empty folders elsewhere, wanted data on 2 hosts; "
-            "next: mount the missing disks; if they are lost, restore from a snapshot, or from the survivor n2"
+            "next: mount the missing disks; if they are lost, run deploys/restore.py, with a snapshot, or with --data etcd_snapshot=from:n2"
         )
     ]
 
@@ -245,7 +245,7 @@ def test_f_f1_a_record_without_any_data_is_a_missing_mount_until_somebody_forget
         (
             f"the controller: found a record of cluster {CLOSED.id}, but no data anywhere, "
             "wanted its data (is a mount missing, or a path changed?); next: mount the disks or set the path back; "
-            f"else restore a snapshot; to make a new, empty cluster: --data etcd_forget_cluster={CLOSED.id}"
+            f"else run deploys/restore.py; to make a new, empty cluster: --data etcd_forget_cluster={CLOSED.id}"
         )
     ]
 
@@ -263,7 +263,7 @@ def test_f_f2_a_configuration_that_says_existing_is_evidence_without_any_record(
     assert refused(states) == [
         (
             "n3: found a configuration of a cluster that had formed, but no data, wanted its data (is a mount missing?); "
-            "next: mount the disk; else restore a snapshot, or move the configuration file aside"
+            "next: mount the disk; else run deploys/restore.py, or move the configuration file aside"
         )
     ]
 

@@ -325,3 +325,10 @@ def test_a_clusters_id_is_read_as_etcd_and_its_tools_write_it(value):
 def test_an_id_of_digits_alone_is_read_though_pyinfra_makes_a_number_of_it():
     assert accepted(etcd_reset=12818194103802).etcd_reset == "0012818194103802"
     assert accepted(etcd_member=12818194103802).etcd_member == "12818194103802"
+
+
+@pytest.mark.parametrize("key", ["etcd_move_aside", "etcd_restore_without"])
+def test_a_list_of_names_may_be_typed_with_commas_as_data_on_the_command_line_knows_no_lists(key):
+    for written in ("n2,n3", ["n2", "n3"]):
+        settings, wrong = read_settings("h", {key: written})
+        assert (getattr(settings, key), wrong) == (["n2", "n3"], [])

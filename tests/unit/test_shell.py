@@ -191,6 +191,23 @@ def test_data_is_moved_aside_in_place_and_never_over_what_lies_aside_already(tmp
     assert sorted(path.read_text() for path in tmp_path.glob("member.*/db")) == ["first", "second"]
 
 
+def test_restored_data_takes_the_place_of_the_old_and_doing_it_twice_does_nothing_more(tmp_path):
+    data, disk = tmp_path / "data", tmp_path / "ssd"
+    for path in (data / "member", data / "member.new-3f", disk / "wal", disk / "wal.new-3f"):
+        path.mkdir(parents=True)
+        (path / "what").write_text("new" if "new" in path.name else "old")
+    command = script("aside.sh", data_dir=str(data), wal_dir=str(disk), incoming="new-3f")
+    # Cut after the log was switched in: the data still waits.
+    (disk / "wal").rename(disk / "wal.20260101T000000Z-1")
+    (disk / "wal.new-3f").rename(disk / "wal")
+    for _ in range(2):
+        done = run(command)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [(folder / "what").read_text() for folder in (data / "member", disk / "wal")] == ["new", "new"]
+        assert [path.read_text() for path in data.glob("member.*/what")] == ["old"]
+        assert [path.read_text() for path in disk.glob("wal.*/what")] == ["old"]
+
+
 def test_a_log_on_a_disk_of_its_own_goes_aside_on_that_disk(tmp_path):
     data, disk = tmp_path / "data", tmp_path / "ssd"
     (data / "member").mkdir(parents=True)

@@ -1,0 +1,230 @@
+"""A restore before it begins: what forbids it, who must be proved stopped, and how far an earlier one came."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from etcd_steward import restoring
+from etcd_steward.identity import Identity
+from etcd_steward.observed import Data, Endpoint, Process
+from etcd_steward.plan import decide
+from etcd_steward.record import Record
+from etcd_steward.restoring import (
+    choose_restore,
+    incoming,
+    known_elsewhere,
+    restored_already,
+    staged_revision,
+    unfinished,
+)
+from etcd_steward.snapshots import Manifest
+from tests.engine.fakes import World
+
+N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
+LINE = json.dumps(
+    {
+        "written by": "etcd-steward",
+        "file": "etcd-n1-r9.db",
+        "sha256": "ab" * 32,
+        "size": 20512,
+        "revision": 9,
+        "keys": 4,
+        "hash": 1,
+        "compact_revision": 1,
+        "cluster": "etcd",
+        "cluster_id": "cdf818194e3a8c32",
+        "member": "n1",
+        "version": "3.5.33",
+        "time": "2026-07-21T03:19:00Z",
+        "seconds": 1790000000,
+        "origin": "backup",
+    }
+)
+
+
+class Run:
+    """As much of a run as choosing needs."""
+
+    name = "etcd"
+
+    def __init__(self, limit=HOSTS):
+        self.hosts = dict.fromkeys(HOSTS)
+        self._limit = set(limit)
+
+    def limited(self):
+        return self._limit
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_asked(monkeypatch):
+    monkeypatch.setattr(restoring, "ask", lambda *_: [])
+    chosen = restoring.Trial(Manifest.read(LINE), None, "/backups/etcd-n1-r9.db", here=True)
+    monkeypatch.setattr(restoring, "choose_trial", lambda *_, **__: (chosen, []))
+
+
+def lost(world, **settings):
+    """See a cluster of which no member runs any more."""
+    sight = world.sight()
+    hosts = {
+        host: replace(state, service=replace(state.service, running=False), endpoint=Endpoint(), processes=())
+        for host, state in sight.hosts.items()
+    }
+    return configured(replace(sight, hosts=hosts, seen=None), **settings)
+
+
+def configured(sight, **settings):
+    members = [
+        replace(one, settings=one.settings.model_copy(update=settings)) for one in sight.cluster.members
+    ]
+    return replace(sight, cluster=replace(sight.cluster, members=tuple(members)))
+
+
+def host_of(sight, host, **changes):
+    return replace(sight, hosts={**sight.hosts, host: replace(sight.hosts[host], **changes)})
+
+
+def sentences(sight, run=None):
+    return [str(one) for one in choose_restore(run or Run(), sight).complaints]
+
+
+def test_a_lost_quorum_is_restored_with_a_fresh_token(world):
+    first, second = (choose_restore(Run(), lost(world)) for _ in range(2))
+    assert not first.complaints
+    assert first.trial.manifest.revision == 9
+    assert len({first.record.id, second.record.id, world.record.id}) == 3
+    assert first.record.open
+    assert not first.record.empty or not first.record.snapshot
+
+
+def test_f42_a_cluster_that_answers_is_restored_only_by_its_id(world):
+    sight = world.sight()
+    assert len(sentences(sight)) == 1
+    assert "a cluster that answers" in sentences(sight)[0]
+    assert f"{sight.seen.id:016x}" not in sentences(sight)[0]
+    assert sentences(configured(sight, etcd_restore_over="00000000000000aa"))
+    assert not sentences(configured(sight, etcd_restore_over=f"{sight.seen.id:016x}"))
+
+
+def test_a_host_without_an_answer_without_root_or_with_a_foreign_etcd_forbids_it(world):
+    sight = lost(world)
+    assert "no answer" in sentences(host_of(sight, N2, reached=False, problem="timed out"))[0]
+    assert "root" in sentences(host_of(sight, N2, uid=1000))[0]
+    other = Process(7, "/usr/bin/etcd", "/etc/other.yml")
+    assert "an etcd that is not ours (process 7" in sentences(host_of(sight, N2, processes=(other,)))[0]
+    unknown = Data("unknown", missing="/var/lib/etcd/member")
+    assert "could not be read" in sentences(host_of(sight, N2, data=unknown))[0]
+    assert "though this member had formed" in sentences(host_of(sight, N2, folders={}, formed=True))[0]
+
+
+def test_all_members_are_restored_together(world):
+    assert "--limit or --exclude" in sentences(lost(world), Run(limit=(N1,)))[0]
+
+
+def test_f49_a_known_member_on_no_host_of_the_inventory_must_be_named(world, monkeypatch):
+    url = world.cluster.members[0].peer_url
+    monkeypatch.setattr(restoring, "ask", lambda *_: [f"n1={url},n9=https://192.0.2.9:2380"])
+    sight = host_of(lost(world), N1, formed=True)
+    (told,) = sentences(sight)
+    assert "the known member n9 (https://192.0.2.9:2380)" in told
+    assert told.endswith("etcd_restore_without=n9")
+    assert not sentences(configured(sight, etcd_restore_without=["n9"]))
+
+
+def test_where_nothing_else_is_left_the_record_names_the_known_members(world):
+    sight = lost(world)
+    bare = {host: replace(state, data=Data("empty")) for host, state in sight.hosts.items()}
+    assert known_elsewhere(replace(sight, hosts=bare), []) == {}
+    moved = Record("etcd", "1", "etcd-aa", open=False, members={"n1": "00000000000000f1"})
+    sight = replace(sight, hosts=bare, records={"the controller": moved})
+    assert known_elsewhere(sight, []) == {"n1": "id 00000000000000f1"}
+
+
+def begun(world, sight):
+    record = replace(Record.new(world.cluster), snapshot=LINE)
+    return record, replace(sight, records={"the controller": record})
+
+
+def has(record, member):
+    return Data("complete", Identity(int(record.members[member.name], 16), int(record.id, 16)))
+
+
+def test_an_interrupted_restore_goes_on_host_by_host_with_the_same_token(world):
+    record, sight = begun(world, lost(world, etcd_snapshot="etcd-n1-r9.db"))
+    first, second, third = sight.cluster.members
+    waiting = f"{second.settings.etcd_data_dir}/member.{incoming(record)}"
+    # On the second the log has been switched in already, which carries the ids; its database has not.
+    sight = host_of(sight, first.host, data=has(record, first))
+    sight = host_of(sight, second.host, data=has(record, second), aside=(waiting,))
+    sight = host_of(sight, third.host, aside=(waiting,))
+    restore = choose_restore(Run(), sight)
+    assert not restore.complaints
+    assert (restore.record, restore.resumed, restore.trial) == (record, True, None)
+    assert restore.switched == {first.host}
+    assert restore.staged == {second.host, third.host}
+
+
+def test_an_interrupted_restore_that_lacks_its_snapshot_says_where_to_put_it(world):
+    _, sight = begun(world, lost(world, etcd_snapshot="etcd-n1-r9.db", etcd_backup_dir="/nonexistent"))
+    (told,) = sentences(sight)
+    assert "no copy of etcd-n1-r9.db" in told
+    assert "/nonexistent/etcd" in told
+
+
+def test_another_snapshot_or_other_members_do_not_finish_an_interrupted_restore(world):
+    record, sight = begun(world, lost(world, etcd_snapshot="other.db"))
+    assert "run with --data etcd_snapshot=etcd-n1-r9.db" in sentences(sight)[0]
+    forgotten = configured(sight, etcd_forget_cluster=record.id)
+    assert unfinished(forgotten) is None
+    assert not sentences(forgotten)
+    renamed = replace(record, members={"x": "1"})
+    sight = configured(
+        replace(sight, records={"the controller": renamed}), etcd_snapshot="/backups/etcd-n1-r9.db"
+    )
+    assert "members x in the unfinished restore" in sentences(sight)[0]
+
+
+def test_an_interrupted_restore_forbids_everything_else_until_it_is_finished(world):
+    record, sight = begun(world, lost(world))
+    plan = decide(sight.cluster, sight.hosts, sight.seen, sight.records)
+    (told,) = map(str, plan.refusals)
+    assert "a restore of etcd-n1-r9.db that was begun and not finished" in told
+    assert "deploys/restore.py" in told
+    # One host has the record already, the others still have that of the old cluster.
+    mixed = {N1: record, N2: world.record}
+    assert "begun and not finished" in str(decide(sight.cluster, sight.hosts, None, mixed).refusals[0])
+
+
+def test_a_restored_cluster_is_not_restored_again_unless_its_id_is_typed_in(world):
+    sight = world.sight()
+    records = {N1: replace(world.record, id=f"{sight.seen.id:016x}", snapshot=LINE)}
+    sight = replace(sight, records=records)
+    for wanted in ("newest", "etcd-n1-r9.db", "backups/etcd/etcd-n1-r9.db"):
+        assert restored_already(configured(sight, etcd_snapshot=wanted)) is not None
+    assert restored_already(configured(sight, etcd_snapshot="other.db")) is None
+    assert restored_already(configured(sight, etcd_snapshot="from:n1")) is None
+    over = configured(sight, etcd_restore_over=f"{sight.seen.id:016x}")
+    assert restored_already(over) is None
+    assert restored_already(replace(sight, seen=None)) is None
+
+
+def test_only_a_running_survivor_gives_its_data_and_only_without_a_quorum(world):
+    survivor = configured(world.sight(), etcd_snapshot="from:n2")
+    assert any("a cluster with a quorum" in told for told in sentences(survivor))
+    alone = replace(survivor, seen=None)
+    assert choose_restore(Run(), alone).survivor.name == "n2"
+    assert "no running member with data" in sentences(lost(world, etcd_snapshot="from:n2"))[0]
+    assert "no host n7" in sentences(configured(alone, etcd_snapshot="from:n7"))[0]
+
+
+@pytest.mark.parametrize(
+    ("proof", "revision"),
+    [('{"hash":1,"revision":1000000023,"totalKey":28}', 1000000023), ("Error: x", None)],
+)
+def test_the_revision_of_restored_data_is_read_from_json_alone(proof, revision):
+    assert staged_revision(proof) == revision
