@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["FILE", "Lock", "Owner", "conflict", "has_ended", "mark"]
+__all__ = ["FILE", "RUNNING", "Lock", "Owner", "conflict", "has_ended", "mark"]
 
 FILE = "/run/etcd-steward.lock"
+
+# Held by whatever changes a host, as long as it works: see templates/guard.sh.
+RUNNING = "/run/etcd-steward.running"
 
 
 @dataclass(frozen=True)

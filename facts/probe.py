@@ -9,7 +9,7 @@ from pyinfra.api import FactBase, StringCommand
 
 from etcd_steward.addresses import is_ip
 from etcd_steward.desired import MARKER, managed_paths, record_path
-from etcd_steward.locking import FILE
+from etcd_steward.locking import FILE, RUNNING
 from etcd_steward.observed import HostState
 from etcd_steward.parsing import parse_probe
 from etcd_steward.schedule import cron_mark, job_path, schedule_paths, timer_name
@@ -58,6 +58,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         names=names,
         marker=MARKER,
         lock=FILE,
+        running=RUNNING,
         snapshots=settings.etcd_snapshot_dir,
         job=job_path(settings.etcd_service),
         timer=timer_name(settings.etcd_service),

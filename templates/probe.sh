@@ -1,5 +1,13 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh.
-# Set before: user group prefix config files certificates service data_dir wal_dir record names endpoint ports marker lock
+# Set before: user group prefix config files certificates service data_dir wal_dir record names endpoint ports marker lock running
+# A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
+if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
+  waited=0
+  until (flock -n 9) 9<"$running" || [ "$waited" -ge 10 ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+fi
 say "probe 1"
 say "now $(date +%s)"
 say "uid $(id -u)"

@@ -6,13 +6,20 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
+from etcd_steward.desired import record_path
+from etcd_steward.facts.probe import questions
 from etcd_steward.leftovers import FOLDER, is_nobodys, new_folder, notes
-from etcd_steward.locking import FILE, Owner, has_ended, mark
+from etcd_steward.locking import FILE, RUNNING, Owner, has_ended, mark
 from etcd_steward.observed import HostState
+from etcd_steward.settings import Settings
 from etcd_steward.shell import script
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DAY = 24 * 3600
 NOW = 1_800_000_000
@@ -88,3 +95,26 @@ def test_f42_of_many_that_find_the_same_dead_owner_one_takes_the_lock_over(
         ]
         jobs = [subprocess.Popen(["sh", "-c", one], stdout=subprocess.PIPE, text=True) for one in takers]
         assert sorted(job.communicate()[0].split()[0] for job in jobs) == ["held"] * 7 + ["taken"]
+
+
+def test_a_host_is_looked_at_once_a_killed_runs_command_has_ended_there(tmp_path: Path) -> None:
+    running, record = tmp_path / "running", tmp_path / "record"
+    holder = subprocess.Popen(
+        ["sh", "-c", 'exec 9>"$0"; flock 9; echo held; exec cat', running],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout
+    assert holder.stdout.readline() == b"held\n"
+    # Who waits lets the command do the rest of its work and end.
+    sleep = tmp_path / "sleep"
+    sleep.write_text(f"#!/bin/sh\necho '{{}}' >{record}\nkill {holder.pid} || :\n")
+    sleep.chmod(0o755)
+    text = questions(Settings(), "n1") + ""
+    for name, path in ((RUNNING, running), (record_path("etcd"), record)):
+        assert f"={name}\n" in text
+        text = text.replace(f"={name}\n", f"={path}\n")
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    probed = subprocess.run(["sh", "-c", text], capture_output=True, text=True, env=environment, check=True)
+    holder.communicate()
+    assert "record {}" in probed.stdout.splitlines()
