@@ -126,7 +126,7 @@ Every verb reads all settings, as they say what is wanted. These only matter to 
   used up when a cluster is made: `etcd_uid`, `etcd_gid`, `etcd_ca_days`. It installs `etcd_version` on new clusters
   only; a running one keeps its release.
 - `deploys/etcd.py`, `deploys/upgrade.py`, `deploys/renew.py`: `etcd_allow_outage`, `etcd_timeout`.
-- `deploys/upgrade.py`: `etcd_version` is where it goes; `etcd_rollback`.
+- `deploys/upgrade.py`: `etcd_version` is where it goes; `etcd_rollback`, `etcd_upgrade_snapshot`.
 - `deploys/renew.py`: `etcd_renew_days`, `etcd_renew_all`.
 - `deploys/remove.py`: `etcd_member`, `etcd_allow_outage`.
 - `deploys/reset.py`: `etcd_reset`.

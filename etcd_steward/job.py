@@ -21,7 +21,7 @@ from etcd_steward.topology import Member
 from etcd_steward.versions import Version
 from etcd_steward.work import ROLES, Work, work
 
-__all__ = ["Job", "Scope", "make_job", "reasons_against"]
+__all__ = ["Job", "Scope", "linked_release", "make_job", "reasons_against"]
 
 _NOT_YET_MADE = ("made when this is executed\n", "made when this is executed\n")
 
@@ -229,9 +229,9 @@ def _record(sight: Sight, plan: Plan) -> Record | None:
 
 def _version(sight: Sight, member: Member, target: Version) -> Version:
     """Follow the version that runs; else the one that is linked; else that of the others."""
-    told = [_running(sight.hosts[member.host]), _linked(member, sight.hosts[member.host])]
+    told = [_running(sight.hosts[member.host]), linked_release(member, sight.hosts[member.host])]
     told += [_running(state) for state in sight.hosts.values()]
-    told += [_linked(other, sight.hosts[other.host]) for other in sight.cluster.members]
+    told += [linked_release(other, sight.hosts[other.host]) for other in sight.cluster.members]
     return next((version for version in told if version is not None), target)
 
 
@@ -246,7 +246,16 @@ def _unreleased(state: HostState) -> bool:
     return bool((state.endpoint.status or {}).get("version")) and _running(state) is None
 
 
-def _linked(member: Member, state: HostState) -> Version | None:
+def linked_release(member: Member, state: HostState) -> Version | None:
+    """Say which release a member's links name, and so with which it would start.
+
+    Args:
+        member: the member.
+        state: what the probe of its host told.
+
+    Returns:
+        The release, or None where the links name none of ours.
+    """
     head, _, tail = state.links.get("etcd", "").removeprefix(f"{member.settings.etcd_prefix}/").partition("/")
     try:
         return versions.parse(head) if tail == "etcd" else None

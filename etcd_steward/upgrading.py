@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etcd_steward import versions
 from etcd_steward.errors import Complaint
+from etcd_steward.job import linked_release
 from etcd_steward.observed import HostState
 from etcd_steward.run import Sight
+from etcd_steward.snapshots import Manifest
 from etcd_steward.versions import Hop, Version
 
-__all__ = ["Path", "choose_path", "differing_hashes", "running_versions"]
+__all__ = [
+    "ORIGIN",
+    "Path",
+    "begun",
+    "choose_path",
+    "earlier_snapshots",
+    "known_releases",
+    "running_versions",
+]
 
 # A member writes its database anew while it starts, and a snapshot is taken beside it.
 _ROOM = 2
+
+ORIGIN = "upgrade"
+_RECENT = 86400
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Path:
 
     Args:
         steps: one roll over all members for each.
-        downgrade: etcd itself must be asked first.
+        downgrade: etcd itself must be asked first, as the cluster's version has risen.
         complaints: why it must not be gone.
     """
 
@@ -44,6 +56,37 @@ def running_versions(hosts: Mapping[str, HostState]) -> dict[str, Version]:
     return running
 
 
+def known_releases(sight: Sight) -> dict[str, Version]:
+    """Say which release each member runs, or would start with where it is down.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The releases of those that are known.
+    """
+    known = running_versions(sight.hosts)
+    for member in sight.cluster.members:
+        state = sight.hosts[member.host]
+        linked = linked_release(member, state)
+        if linked is not None and state.endpoint.status is None:
+            known.setdefault(member.host, linked)
+    return known
+
+
+def begun(sight: Sight, target: Version) -> bool:
+    """Tell whether an upgrade to a release is half done: some member has it, by what runs or by its links.
+
+    Args:
+        sight: what was seen.
+        target: the release.
+    """
+    known = known_releases(sight)
+    return target in known.values() and (
+        set(known.values()) != {target} or not all(sight.hosts[host].endpoint.healthy for host in known)
+    )
+
+
 def choose_path(sight: Sight, limit: set[str]) -> Path:
     """Find the steps of an upgrade, or the reasons against it.
 
@@ -54,63 +97,97 @@ def choose_path(sight: Sight, limit: set[str]) -> Path:
     Returns:
         The path; without steps where every member of the limit runs the wanted release.
     """
-    cluster, settings = sight.cluster, sight.cluster.settings
-    target = versions.parse(settings.etcd_version)
+    known = known_releases(sight)
+    complaints = [*_unwell(sight), *_room(sight), *_unreleased(sight)]
+    if not known:
+        return Path(complaints=tuple(complaints))
+    path = _rollback(sight, known) if sight.cluster.settings.etcd_rollback else _forth(sight, known, limit)
+    complaints += path.complaints
+    if len(path.steps) > 1 and limit != set(sight.hosts):
+        complaints.append(
+            Complaint(
+                sight.cluster.name,
+                f"{len(path.steps)} steps and --limit",
+                "one step for a canary",
+                f"name {path.steps[0].to} as etcd_version",
+            ),
+        )
+    complaints += _down(sight, limit, path)
+    return Path(path.steps, path.downgrade, tuple(complaints))
+
+
+def _rollback(sight: Sight, known: Mapping[str, Version]) -> Path:
+    lowest, highest = min(known.values()), max(known.values())
+    if lowest == highest:
+        complaint = Complaint(
+            sight.cluster.name,
+            f"every member on etcd {lowest}, so that there is nobody to follow back",
+            "a member that still runs the older release",
+            "a patch release is taken back by naming it as etcd_version; a minor one by restoring a snapshot",
+        )
+        return Path(complaints=(complaint,))
+    return Path((Hop(lowest, "back to the release that the others run"),))
+
+
+def _forth(sight: Sight, known: Mapping[str, Version], limit: set[str]) -> Path:
+    name, target = sight.cluster.name, versions.parse(sight.cluster.settings.etcd_version)
+    lowest, highest = min(known.values()), max(known.values())
+    if all(version == target for host, version in known.items() if host in limit):
+        down = [host for host in limit if not sight.hosts[host].endpoint.healthy]
+        return Path((Hop(target, "for what an earlier run left down"),)) if down else Path()
+    if lowest.minor == target.minor < highest.minor and highest.minor_line not in versions.DOWNGRADABLE:
+        found = f"members on etcd {highest} beside others on {lowest}"
+        way = "run with --data etcd_rollback=true"
+        return Path(complaints=(Complaint(name, found, "a word that they are to go back", way),))
+    # Members that an interrupted run has already brought on are one step ahead: the path is that of the others.
+    try:
+        steps = tuple(versions.hops(highest if target.minor < highest.minor else lowest, target))
+    except ValueError as error:
+        complaint = Complaint(name, str(error), "a path that etcd supports", "choose another etcd_version")
+        return Path(complaints=(complaint,))
+    if not steps:
+        steps = (Hop(target, "a patch release back"),)
+    if steps[0].to.minor < highest.minor and target.minor >= lowest.minor:
+        if target.minor < highest.minor:
+            # Somebody runs the older line: the cluster's version is that of the older, by protocol or as it never rose.
+            return Path(steps)
+        complaint = Complaint(
+            name,
+            f"members on etcd {highest}, beyond the next step {steps[0].to}",
+            "members at most one step apart",
+            f"finish the earlier upgrade first: --data etcd_version={highest}",
+        )
+        return Path(steps, complaints=(complaint,))
+    return Path(steps, downgrade=target.minor < lowest.minor)
+
+
+def _unreleased(sight: Sight) -> list[Complaint]:
     running = running_versions(sight.hosts)
-    complaints = [*_unwell(sight), *_room(sight)]
-    complaints += [
+    return [
         Complaint(
             host,
             "a member whose release is not known",
-            "a release such as 3.5.33",
+            f"a release such as {versions.DEFAULT}",
             "run deploys/status.py, and mend it first",
         )
         for host, state in sight.hosts.items()
-        if state.reached and host not in running
+        if state.endpoint.status is not None and host not in running
     ]
-    if not running:
-        return Path(complaints=tuple(complaints))
-    lowest, highest = min(running.values()), max(running.values())
-    if settings.etcd_rollback:
-        if lowest.minor_line == highest.minor_line:
-            complaints.append(
-                Complaint(
-                    cluster.name,
-                    f"every member on etcd {lowest.minor_line}, so that the cluster's version has risen",
-                    "a member that still runs the older release",
-                    "a patch release is taken back by naming it as etcd_version; a minor one by restoring a snapshot",
-                ),
-            )
-        return Path((Hop(lowest, "back to the release that the others run"),), complaints=tuple(complaints))
-    if all(version == target for host, version in running.items() if host in limit):
-        return Path(complaints=tuple(complaints))
-    # Members that an interrupted run has already brought on are one step ahead: the path is that of the others.
-    try:
-        steps = tuple(versions.hops(lowest, target))
-    except ValueError as error:
-        complaints.append(
-            Complaint(cluster.name, str(error), "a path that etcd supports", "choose another etcd_version")
+
+
+def _down(sight: Sight, limit: set[str], path: Path) -> list[Complaint]:
+    """A member may be down only where this upgrade itself has left it so: another release mends nothing else."""
+    left_so = bool(path.steps) and begun(sight, path.steps[0].to)
+    return [
+        Complaint(
+            host,
+            f"etcd not healthy ({state.endpoint.error or state.service.word})",
+            "every member healthy before one changes its release",
+            "run deploys/etcd.py first" if host in limit else "mend it, or run without --limit",
         )
-        return Path(complaints=tuple(complaints))
-    if len(steps) > 1 and limit != set(sight.hosts):
-        complaints.append(
-            Complaint(
-                cluster.name,
-                f"{len(steps)} steps and --limit",
-                "one step for a canary",
-                f"name {steps[0].to} as etcd_version",
-            ),
-        )
-    if steps and target.minor >= lowest.minor and highest > steps[0].to:
-        complaints.append(
-            Complaint(
-                cluster.name,
-                f"members on etcd {highest}, beyond the next step {steps[0].to}",
-                "members at most one step apart",
-                f"finish the earlier upgrade first: --data etcd_version={highest}",
-            ),
-        )
-    return Path(steps, target.minor < lowest.minor, tuple(complaints))
+        for host, state in sight.hosts.items()
+        if state.reached and not state.endpoint.healthy and not (left_so and host in limit)
+    ]
 
 
 def _unwell(sight: Sight) -> list[Complaint]:
@@ -155,6 +232,18 @@ def _unwell(sight: Sight) -> list[Complaint]:
                 "run deploys/etcd.py or deploys/status.py first",
             ),
         )
+        return complaints
+    ours = {state.data.identity.member for state in sight.hosts.values() if state.data.identity}
+    complaints += [
+        Complaint(
+            sight.cluster.name,
+            f"the member {one.name or one.peer_urls[0]} ({one.id:016x}), which no host of the inventory is",
+            "every member known, as members may be one minor version apart at most",
+            "add its host to the inventory, or run deploys/remove.py",
+        )
+        for one in sight.seen.members
+        if one.id not in ours and all(state.reached for state in sight.hosts.values())
+    ]
     return complaints
 
 
@@ -174,25 +263,29 @@ def _room(sight: Sight) -> list[Complaint]:
     return complaints
 
 
-def differing_hashes(answer: str, members: int) -> str:
-    """Judge the hashes of all members at one revision (etcd's guide to data corruption).
+def earlier_snapshots(sight: Sight, target: Version) -> list[tuple[str, Manifest]]:
+    """List the snapshots that spare a new one before members are restarted; newest first.
+
+    One of this upgrade does, where it is half done; one of the last day does, where the operator says so. The host
+    that has it judges its age, by the clock that stamped it.
 
     Args:
-        answer: the JSON of `etcdctl endpoint hashkv`.
-        members: how many must have answered.
+        sight: what was seen.
+        target: the release that members are about to be brought to.
 
     Returns:
-        What differs; empty where all are equal.
-
-    Raises:
-        ValueError: it is no such answer.
+        Hosts and the manifests that lie there; the files are still to be proved.
     """
-    try:
-        told = {str(entry["Endpoint"]): int(entry["HashKV"]["hash"]) for entry in json.loads(answer)}
-    except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(f"found an answer that holds no hashes: {answer[:200]}") from error
-    if len(told) != members:
-        raise ValueError(f"found hashes of {len(told)} members, wanted those of {members}")
-    if len(set(told.values())) == 1:
-        return ""
-    return ", ".join(f"{endpoint}: {number:08x}" for endpoint, number in sorted(told.items()))
+    if sight.seen is None:
+        return []
+    recent = sight.cluster.settings.etcd_upgrade_snapshot == "recent"
+    half_done = begun(sight, target)
+    found = [
+        (host, manifest)
+        for host, state in sight.hosts.items()
+        for manifest in state.snapshots
+        if manifest.cluster_id == f"{sight.seen.id:016x}"
+        and 0 <= state.now - manifest.seconds < _RECENT
+        and (recent or (half_done and manifest.origin == ORIGIN))
+    ]
+    return sorted(found, key=lambda one: one[1].revision, reverse=True)

@@ -1,4 +1,4 @@
-"""The gates of an upgrade: nothing is restarted before all members agree on their data."""
+"""The gates of an upgrade: nothing is restarted before all members agree on their data, and it lies in a snapshot."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.failing import fail, failing
-from etcd_steward.talk import ask, ctl
-from etcd_steward.upgrading import differing_hashes
-from etcd_steward.versions import Version
+from etcd_steward.gating import Secured, compare, secure, unburden
+from etcd_steward.staging import stage_everywhere
+from etcd_steward.upgrading import running_versions
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
+    from etcd_steward.versions import Version
 
-__all__ = ["agreed", "looked_after"]
+__all__ = ["agreed", "looked_after", "secured", "staged", "unburdened"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
 
 @operation()
-def looked_after(run: Converge, before: str) -> Commands:
+def looked_after(run: Converge, before: str, release: Version | None = None) -> Commands:
     """
     Look again after an earlier step of the same run.
 
     + run: the run of this cluster
     + before: what that step was
+    + release: which release every member must run after it
     """
     host = context.host
     if not host.state.is_executing:
@@ -39,7 +41,7 @@ def looked_after(run: Converge, before: str) -> Commands:
 
     def look(state: State, host: Host) -> bool:
         try:
-            run.once("looked after", lambda: run.look_after(before))
+            run.once("looked after", lambda: _look_after(run, before, release))
         except Exception as error:  # noqa: BLE001 - it is told, and ends the run for this host
             return fail(state, host, str(error))
         return True
@@ -47,13 +49,53 @@ def looked_after(run: Converge, before: str) -> Commands:
     yield FunctionCommand(look, (), {})
 
 
+def _look_after(run: Converge, before: str, release: Version | None) -> None:
+    run.look_after(before)
+    running = running_versions(run.job().sight.hosts)
+    behind = [host for host in run.cluster_run.hosts if release and running.get(host) != release]
+    if behind:
+        told = ", ".join(f"{running.get(host, 'no etcd')} on {host}" for host in behind)
+        raise ValueError(f"found {told}, wanted {release} on all before the next step; next: run again")
+
+
 @operation()
-def agreed(run: Converge, downgrade_to: Version | None = None) -> Commands:
+def staged(run: Converge, step: Version) -> Commands:
     """
-    Compare the hashes of all members at one revision, and ask etcd itself where the way leads down.
+    Put a release onto all hosts before the first of them uses it, though pyinfra goes through them one by one.
 
     + run: the run of this cluster
-    + downgrade_to: the release that a downgrade leads to
+    + step: the release
+    """
+    host = context.host
+    job = run.job()
+    if not host.state.is_executing:
+        yield StringCommand("# stage etcd", str(step))
+        return
+    problem = run.once("staged", lambda: stage_everywhere(run, step))
+    if problem:
+        yield failing(f"{problem}; no member was touched")
+        return
+    if str(step) in job.sight.hosts[host.name].releases or host.name not in job.order:
+        host.noop(f"etcd {step} is already there")
+        return
+    yield FunctionCommand(_staged, (step,), {})
+
+
+def _staged(state: State, host: Host, step: Version) -> bool:
+    del state
+    host.log(f"etcd {step} lies beside the others")
+    return True
+
+
+@operation()
+def agreed(run: Converge, *, step: Version, everybody: bool = True, downgrade: bool = False) -> Commands:
+    """
+    Compare the hashes of the members at one revision, and ask etcd itself where the way leads down.
+
+    + run: the run of this cluster
+    + step: the release that members are about to be brought to
+    + everybody: whether those that were down must answer as well
+    + downgrade: whether the cluster's version has to be lowered first
     """
     host = context.host
     job = run.job()
@@ -63,40 +105,78 @@ def agreed(run: Converge, downgrade_to: Version | None = None) -> Commands:
     if not host.state.is_executing:
         yield StringCommand("# compare the members' data")
         return
+    if run.failures.hosts:
+        yield failing(run.failures.told("left untouched"))
+        return
 
-    def compare() -> str:
-        return _compare(run, downgrade_to)
-
-    problem = run.once("agreed", compare)
+    problem = run.once(
+        f"agreed {everybody}", lambda: compare(run, step, everybody=everybody, downgrade=downgrade)
+    )
     if problem:
         yield failing(problem)
         return
     host.noop("all members hold the same keys")
 
 
-def _compare(run: Converge, downgrade_to: Version | None) -> str:
-    sight = run.job().sight
-    statuses = {host: state.endpoint.status for host, state in sight.hosts.items() if state.endpoint.status}
-    revision = min(int(status["header"].get("revision", 1)) for status in statuses.values())
-    observer = next(member for member in sight.cluster.members if sight.hosts[member.host].endpoint.healthy)
-    question = ctl(observer, "hashes.sh", endpoints=",".join(sight.cluster.endpoints), revision=revision)
-    answer = ask(run.cluster_run, observer.host, question)
-    try:
-        difference = differing_hashes(answer[-1] if answer else "", len(sight.cluster.endpoints))
-    except ValueError as error:
-        return f"{error}, wanted one hash from every member; next: run again"
-    if difference:
-        return (
-            f"found members that hold different keys at revision {revision} ({difference}), wanted the same; "
-            "next: see docs/troubleshooting.md, and replace the member that differs before anything else"
-        )
-    if downgrade_to is None:
-        return ""
-    allowed = ask(
-        run.cluster_run,
-        observer.host,
-        ctl(observer, "downgrade.sh", endpoint=observer.loopback_url, line=downgrade_to.minor_line),
-    )
-    if "allowed" in allowed:
-        return ""
-    return f"found that etcd refuses the downgrade ({' '.join(allowed)[:200]}), wanted its consent; next: see etcd's downgrade guide"
+@operation()
+def unburdened(run: Converge, step: Version) -> Commands:
+    """
+    Look for what keeps 3.6 from starting: keys of the v2 interface, and members that only one of 3.5's two stores knows.
+
+    + run: the run of this cluster
+    + step: the release that members are about to be brought to
+    """
+    host = context.host
+    job = run.job()
+    if not job.order:
+        host.noop("no member changes its release")
+        return
+    if not host.state.is_executing:
+        yield StringCommand("# look into the old stores")
+        return
+    if run.failures.hosts:
+        yield failing(run.failures.told("left untouched"))
+        return
+    problem = run.once("unburdened", lambda: unburden(run, step))
+    if problem:
+        yield failing(problem)
+        return
+    host.noop("nothing is in the way of 3.6")
+
+
+@operation()
+def secured(run: Converge, step: Version) -> Commands:
+    """
+    Take a verified snapshot before the first restart, on the host of one member; without it no member is touched.
+
+    + run: the run of this cluster
+    + step: the release that members are about to be brought to
+    """
+    host = context.host
+    job = run.job()
+    if not job.order:
+        host.noop("no member changes its release")
+        return
+    if not host.state.is_executing:
+        yield StringCommand("# take a snapshot before", str(step))
+        return
+    if run.failures.hosts:
+        yield failing(run.failures.told("left untouched"))
+        return
+    safe: Secured = run.once("secured", lambda: secure(run, step))
+    if safe.problem or safe.manifest is None:
+        yield failing(safe.problem)
+        return
+    if safe.taken and host.name == safe.host:
+        yield FunctionCommand(_told, (safe,), {})
+        return
+    host.noop(f"{safe.manifest.file} on {safe.host} holds revision {safe.manifest.revision}")
+
+
+def _told(state: State, host: Host, safe: Secured) -> bool:
+    del state
+    if safe.manifest is not None:
+        host.log(f"{safe.manifest.file}: revision {safe.manifest.revision}, {safe.manifest.keys} keys")
+    for name in safe.pruned:
+        host.log(f"{name} has had its time and was removed")
+    return True

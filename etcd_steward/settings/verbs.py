@@ -91,6 +91,11 @@ class VerbSettings(Keys):
         "upgrade: bring the members that run a newer release back, while others still run the old one.",
         True,
     )
+    etcd_upgrade_snapshot: Literal["new", "recent"] = key(
+        "new",
+        "upgrade: take a new snapshot first, or be content with a whole one of the last 24 hours on a host.",
+        "recent",
+    )
     etcd_member: MemberKey | None = key(
         None, "remove: the member that leaves, by its name, its id or its peer URL.", "etcd02"
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pyinfra import context, logger
-from pyinfra.api import deploy
+from pyinfra.api import Host, deploy
 
+from etcd_steward.cli_mode import one_by_one
 from etcd_steward.converge import Converge
+from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, release, upgrading
 from etcd_steward.run import ClusterRun, cluster_run, refuse
 from etcd_steward.upgrading import Path, choose_path
+from etcd_steward.versions import Version, judge_target
 
 __all__ = ["upgrade"]
 
@@ -33,6 +36,9 @@ def upgrade() -> None:
 
     cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="upgrade")
     for run, step in zip(passes, path.steps, strict=True):
+        if one_by_one():
+            upgrading.staged(name=f"Stage {step.to} on all hosts", run=run, step=step.to)
+            continue
         release.staged(
             name=f"Stage {step.to}",
             version=str(step.to),
@@ -43,19 +49,24 @@ def upgrade() -> None:
         )
     for number, (run, step) in enumerate(zip(passes, path.steps, strict=True)):
         if number:
-            upgrading.looked_after(
-                name=f"Look after {path.steps[number - 1].to}", run=run, before=str(path.steps[number - 1].to)
-            )
+            before = path.steps[number - 1].to
+            upgrading.looked_after(name=f"Look after {before}", run=run, before=str(before), release=before)
+        first, others = _order(found, run, first=number == 0)
         upgrading.agreed(
             name=f"Compare the members before {step.to}",
             run=run,
-            downgrade_to=step.to if path.downgrade else None,
+            step=step.to,
+            everybody=not first,
+            downgrade=path.downgrade,
         )
-        for turned in host.loop(_order(found, run, first=number == 0)):
-            if turned == host.name:
-                membership.turn(
-                    name=f"{step.to} on {sight.cluster.member(turned).name}", run=run, _serial=True
-                )
+        upgrading.secured(name=f"Secure the data before {step.to}", run=run, step=step.to)
+        if step.to.minor_line == "3.6" and not path.downgrade:
+            upgrading.unburdened(name=f"Look into the old stores before {step.to}", run=run, step=step.to)
+        _turns(host, run, step.to, first)
+        if first and others:
+            # Those that were down could not be asked before.
+            upgrading.agreed(name=f"Compare all members on the way to {step.to}", run=run, step=step.to)
+        _turns(host, run, step.to, others)
         membership.settled(name=f"Settle {step.to}", run=run)
     cluster.verified(name="Verify the cluster", run=last)
 
@@ -63,9 +74,18 @@ def upgrade() -> None:
 def _path(found: ClusterRun) -> Path:
     sight, _ = found.planned()
     path = choose_path(sight, found.limited())
-    refuse(list(path.complaints))
+    mode = one_by_one()
+    several = Complaint(
+        found.name,
+        f"{len(path.steps)} steps and {mode}",
+        "each step finished on all members before the next begins",
+        f"run without {mode}",
+    )
+    refuse([*path.complaints, *([several] if mode and len(path.steps) > 1 else [])])
     for step in path.steps:
         logger.info(f"    {found.name}: to etcd {step.to} ({step.why})")
+        for advice in judge_target(step.to):
+            logger.warning(f"    {found.name}: etcd {step.to}: {advice.text} ({advice.source})")
     if not path.steps:
         logger.info(f"    {found.name}: every member runs etcd {sight.cluster.settings.etcd_version}")
     return path
@@ -78,6 +98,18 @@ def _pass(found: ClusterRun, path: Path, number: int) -> Converge:
     return run
 
 
-def _order(found: ClusterRun, run: Converge, *, first: bool) -> tuple[str, ...]:
-    # Later passes are only planned once the earlier ones are done: until then every member may need a turn.
-    return run.job().order if first else tuple(found.hosts)
+def _turns(host: Host, run: Converge, to: Version, hosts: tuple[str, ...]) -> None:
+    for turned in host.loop(hosts):
+        if turned == host.name:
+            name = run.job().sight.cluster.member(turned).name
+            membership.turn(name=f"{to} on {name}", run=run, _serial=True)
+
+
+def _order(found: ClusterRun, run: Converge, *, first: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say who gets a turn: those that are down, and then the others."""
+    if not first:
+        # Later passes are only planned once the earlier ones are done: until then every member may need a turn.
+        return (), tuple(found.hosts)
+    job = run.job()
+    healthy = [host for host in job.order if job.sight.hosts[host].endpoint.healthy]
+    return tuple(host for host in job.order if host not in healthy), tuple(healthy)

@@ -35,7 +35,7 @@ def fresh(
     with ExitStack() as stack:
 
         def make(families: Sequence[str], connector: str = "docker", **more: Any) -> Site:
-            return _site(stack, families, connector, mirror_url, cache, tmp_path, more)
+            return make_site(stack, families, connector, mirror_url, cache, tmp_path, more)
 
         yield make
 
@@ -69,7 +69,7 @@ def _kept(
 ) -> Iterator[Kept]:
     def make(stack: ExitStack, families: Sequence[str], connector: str, settings: dict[str, Any]) -> Site:
         folder = tmp_path_factory.mktemp("shared")
-        return _site(stack, families, connector, mirror_url, cache, folder, {"settings": settings})
+        return make_site(stack, families, connector, mirror_url, cache, folder, {"settings": settings})
 
     kept = Kept(make)
     yield kept
@@ -87,7 +87,7 @@ def shared(_kept: Kept) -> Callable[..., Site]:
     return give
 
 
-def _site(
+def make_site(
     stack: ExitStack,
     families: Sequence[str],
     connector: str,

@@ -1,0 +1,216 @@
+"""Puts the questions of an upgrade's gates to the members, and takes the snapshot that comes before the first restart."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gevent
+
+from etcd_steward import gates
+from etcd_steward.backing_up import download, giver, take
+from etcd_steward.bolt import BoltError, bucket
+from etcd_steward.shell import Script, script
+from etcd_steward.snapshots import Manifest
+from etcd_steward.talk import ask, ctl
+from etcd_steward.upgrading import ORIGIN, earlier_snapshots, running_versions
+
+if TYPE_CHECKING:
+    from etcd_steward.converge import Converge
+    from etcd_steward.run import Sight
+    from etcd_steward.topology import Member
+    from etcd_steward.versions import Version
+
+__all__ = ["Secured", "compare", "secure", "unburden"]
+
+# Seconds that members may need until their answers can be compared: one that is just compacting, or migrating.
+_PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Secured:
+    """The snapshot that lies ready should an upgrade go wrong.
+
+    Args:
+        host: where it lies.
+        manifest: what it holds; None where there is none.
+        problem: what went wrong; the operator's own command may fail after a snapshot was taken.
+        taken: it was taken in this run.
+        pruned: files that had their time.
+    """
+
+    host: str
+    manifest: Manifest | None
+    problem: str = ""
+    taken: bool = False
+    pruned: tuple[str, ...] = ()
+
+
+def compare(run: Converge, step: Version, *, everybody: bool, downgrade: bool) -> str:
+    """Compare the members' hashes, and lead the cluster's version down where that is due.
+
+    Args:
+        run: the run of the cluster.
+        step: the release that members are about to be brought to.
+        everybody: whether those that were down must answer as well.
+        downgrade: whether the cluster's version has to be lowered first.
+
+    Returns:
+        What is in the way; empty where nothing is.
+    """
+    sight = run.job().sight
+    asked = [one for one in sight.cluster.members if everybody or sight.hosts[one.host].endpoint.healthy]
+    return _patiently(lambda: _compare(run, asked)) or _lowered(run, asked, step, downgrade=downgrade)
+
+
+def unburden(run: Converge, step: Version) -> str:
+    """Look for what keeps 3.6 from starting, or from being the cluster that 3.5 was.
+
+    Args:
+        run: the run of the cluster.
+        step: the release that members are about to be brought to.
+
+    Returns:
+        What is in the way; empty where nothing is.
+    """
+    return _v2_content(run) or _strangers(run, step)
+
+
+def secure(run: Converge, step: Version) -> Secured:
+    """Take a snapshot from a healthy member, or prove an earlier one that does.
+
+    Args:
+        run: the run of the cluster.
+        step: the release that members are about to be brought to.
+
+    Returns:
+        The snapshot, or why there is none.
+    """
+    sight = run.job().sight
+    for host, manifest in earlier_snapshots(sight, step):
+        path = f"{sight.cluster.member(host).settings.etcd_snapshot_dir}/{manifest.file}"
+        question = Script("digest", f"sha256sum <{shlex.quote(path)} | cut -d ' ' -f 1")
+        if ask(run.cluster_run, host, question) == [manifest.sha256]:
+            return Secured(host, manifest)
+    member, complaints = giver(sight, run.cluster_run.limited())
+    if member is None:
+        return Secured("", None, "; ".join(map(str, complaints)))
+    made = take(run.cluster_run, run.cluster_run.name, member, ORIGIN)
+    problem = made.problem and f"{made.problem}; no member was touched"
+    return Secured(member.host, made.manifest, problem, taken=True, pruned=made.pruned)
+
+
+def _patiently(judge: Callable[[], str]) -> str:
+    """Ask until the answer can be judged, for some seconds at most."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return judge()
+        except gates.Unsure as error:
+            if time.monotonic() > until:
+                return f"{error}, wanted comparable answers of all; next: run again"
+        gevent.sleep(1)
+
+
+def _compare(run: Converge, members: list[Member]) -> str:
+    observer = _observer(run.job().sight, members)
+    endpoints = ",".join(one.client_url for one in members)
+    answer = ask(run.cluster_run, observer.host, ctl(observer, "hashes.sh", endpoints=endpoints))
+    difference = gates.differing_hashes(answer[-1] if answer else "", len(members))
+    if not difference:
+        return ""
+    return (
+        f"found members that hold different keys at {answer[0]} ({difference}), wanted the same; "
+        "next: see docs/troubleshooting.md, and replace the member that differs before anything else"
+    )
+
+
+def _observer(sight: Sight, members: list[Member]) -> Member:
+    return next((one for one in members if sight.hosts[one.host].endpoint.healthy), members[0])
+
+
+def _lowered(run: Converge, members: list[Member], step: Version, *, downgrade: bool) -> str:
+    """Lead the cluster's version down by etcd's own protocol, or end such a way where it now leads up again."""
+    sight = run.job().sight
+    observer = _observer(sight, members)
+    endpoints = ",".join(one.client_url for one in members)
+
+    def question(line: str) -> tuple[str, str]:
+        shell = ctl(observer, "downgrade.sh", endpoint=observer.client_url, endpoints=endpoints, line=line)
+        answer = ask(run.cluster_run, observer.host, shell)
+        said = next((one.removeprefix("said ") for one in answer if one.startswith("said ")), "")
+        return said, next((one.removeprefix("status ") for one in answer if one.startswith("status ")), "")
+
+    if not gates.downgrade_due([*running_versions(sight.hosts).values(), step], step):
+        if not any((state.endpoint.status or {}).get("downgradeInfo") for state in sight.hosts.values()):
+            return ""
+        _, status = question("")
+        if gates.downgrading(status) in {"", step.minor_line}:
+            return ""
+        said, _ = question("none")
+        return (
+            ""
+            if "success" in said
+            else f"found a downgrade that cannot be ended ({said[:200]}), wanted none; next: etcdctl downgrade cancel"
+        )
+    if downgrade:
+        said, status = question(step.minor_line)
+        if "success" not in said and gates.downgrading(status) != step.minor_line:
+            return f"found that etcd refuses the downgrade ({said[:200]}), wanted its consent; next: see etcd's downgrade guide"
+
+    def migrated() -> str:
+        late = gates.not_migrated(question("")[1], step, len(members))
+        if late:
+            raise gates.Unsure(f"found {'; '.join(late)}")
+        return ""
+
+    return _patiently(migrated)
+
+
+def _v2_content(run: Converge) -> str:
+    sight = run.job().sight
+
+    def look(member: Member) -> str:
+        settings = member.settings
+        question = script(
+            "v2store.sh",
+            etcdutl=f"{settings.etcd_bin_dir}/etcdutl",
+            data_dir=settings.etcd_data_dir,
+            wal_dir=settings.etcd_wal_dir,
+            folder=settings.etcd_snapshot_dir,
+        )
+        return gates.v2_content(ask(run.cluster_run, member.host, question))
+
+    jobs = {one.name: gevent.spawn(look, one) for one in sight.cluster.members}
+    gevent.joinall(list(jobs.values()))
+    found = {name: job.get() for name, job in jobs.items() if job.get()}
+    if not found:
+        return ""
+    told = "; ".join(f"{name}: {said}" for name, said in found.items())
+    return f"found that etcdutl does not call the v2 store empty ({told}), wanted it empty; next: see etcd's guide to 3.6, V2 Store"
+
+
+def _strangers(run: Converge, step: Version) -> str:
+    safe: Secured = run.once("secured", lambda: secure(run, step))
+    sight = run.job().sight
+    if safe.manifest is None or sight.seen is None:
+        return safe.problem or "found no snapshot to read the members from, wanted one; next: run again"
+    member = sight.cluster.member(safe.host)
+    path = f"{member.settings.etcd_snapshot_dir}/{safe.manifest.file}"
+    with tempfile.TemporaryFile() as file:
+        try:
+            download(run.cluster_run, run.cluster_run.hosts[member.host], path, file)
+            stored = bucket(file, b"members")
+            told = gates.strangers(stored.values(), sight.seen.members)
+        except (OSError, BoltError, gates.Unsure) as error:
+            return f"found no list of members in {path} ({error}), wanted one; next: run again"
+    if not told:
+        return ""
+    return (
+        f"found that the two stores of {member.name} list different members ({'; '.join(told)}), wanted the same; "
+        "next: restart the members on the newest 3.5, which mends it, then run again (etcd#20967)"
+    )

@@ -1,0 +1,80 @@
+"""Puts a release onto all hosts from within one operation, where pyinfra itself goes through the hosts one by one."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import gevent
+
+from etcd_steward import releases
+from etcd_steward.backing_up import login_folder, upload
+from etcd_steward.shell import Script, script
+from etcd_steward.talk import ask
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host
+
+    from etcd_steward.converge import Converge
+    from etcd_steward.releases import Archive
+    from etcd_steward.versions import Version
+
+__all__ = ["stage_everywhere"]
+
+
+def stage_everywhere(run: Converge, step: Version) -> str:
+    """Put a release beside the others on every host that is about to get it.
+
+    Args:
+        run: the run of the cluster.
+        step: the release.
+
+    Returns:
+        What went wrong, by host; empty where all have it.
+    """
+    job = run.job()
+    wanting = [host for host in job.order if host in run.cluster_run.limited()]
+    lacking = [host for host in wanting if str(step) not in job.sight.hosts[host].releases]
+    hosts = {name: run.cluster_run.hosts[name] for name in lacking}
+    try:
+        archives = {name: run.archive(host)() for name, host in hosts.items()}
+    except releases.ReleaseError as error:
+        return str(error)
+    jobs = {name: gevent.spawn(_stage, run, host, step, archives[name]) for name, host in hosts.items()}
+    gevent.joinall(list(jobs.values()))
+    problems = {name: job.get() for name, job in jobs.items()}
+    return "; ".join(f"{name}: {said}" for name, said in problems.items() if said)
+
+
+def _stage(run: Converge, host: Host, step: Version, archive: Archive) -> str:
+    arch = run.arch(host.name)
+    prefix = run.job().sight.cluster.member(host.name).settings.etcd_prefix
+    name, staging = releases.archive_name(step, arch), f"{prefix}/.staging"
+    unpack = script(
+        "guard.sh",
+        "unpack.sh",
+        staging=staging,
+        archive=name,
+        sha256=archive.sha256,
+        prefix=prefix,
+        version=str(step),
+        arch=arch,
+    )
+    try:
+        with login_folder(run.cluster_run, host) as folder:
+            copy = upload(host, str(archive.path), folder, name)
+            lines = [
+                "( set -e; umask 077",
+                f"mkdir -p {prefix} {staging}; chmod 755 {prefix}; chmod 700 {staging}; chown root:root {staging}",
+                f"cp {shlex.quote(copy)} {staging}/{name}",
+                unpack + "",
+                # After && the shell would have passed over `set -e`.
+                ") 2>&1",
+                "[ $? != 0 ] || echo staged",
+            ]
+            said = ask(run.cluster_run, host.name, Script("stage", "\n".join(lines)))
+    except OSError as error:
+        return str(error)
+    return (
+        "" if said[-1:] == ["staged"] else " ".join(said[-2:]) or "found no answer, wanted the release there"
+    )

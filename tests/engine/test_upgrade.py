@@ -1,0 +1,329 @@
+"""What is promised about `deploys/upgrade.py`, with pyinfra's real engine over pretended hosts.
+
+No build of 3.6 or 3.7 is at hand: what is said of them here rests on etcd's documentation alone.
+"""
+
+import itertools
+import json
+import re
+import sys
+import time
+
+import pytest
+
+from etcd_steward import gating, releases
+from etcd_steward.verbs import upgrade
+from tests.engine.fakes import World, run_deploy
+from tests.engine.living import Living, value
+
+N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
+MODES = ["", "serial", "no_wait"]
+SNAPSHOT, HASHES, DOWN, V2 = (
+    "snapshot upgrade || :",
+    "10m endpoint hashkv",
+    "downgrade validate",
+    "check v2store",
+)
+
+
+@pytest.fixture(autouse=True)
+def archive(tmp_path, monkeypatch):
+    file = tmp_path / "archive.tar.gz"
+    file.write_bytes(b"archive")
+    monkeypatch.setattr(releases, "obtain", lambda *_args, **_more: releases.Archive(file, "0" * 64))
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    """Let every look at the clock take ten seconds, so that waiting ends at once."""
+
+    class Clock:
+        monotonic = itertools.count(step=10).__next__
+
+    monkeypatch.setattr(gating, "time", Clock)
+    monkeypatch.setattr(gating.gevent, "sleep", lambda _seconds: None)
+
+
+class Climbing(Living):
+    """Members whose release is that of the links which were last made, and which answer the questions of the gates."""
+
+    def __init__(self, world, version, **more):
+        self.versions = dict.fromkeys(HOSTS, version)
+        self.snapshot = ["taken " + manifest(world)]
+        self.hashes = [7, 7, 7]
+        self.v2 = "v2store No custom content found in v2store."
+        self.cluster_version = ".".join(version.split(".")[:2])
+        self.asked = []
+        self.unpacked = {}
+        super().__init__(world, **more)
+        self._show()
+
+    def reply(self, host, command):
+        found = re.search(r"^release=\S*/(\d+\.\d+\.\d+)$", command, re.MULTILINE)
+        if found:
+            self.versions[host] = found.group(1)
+        if "mktemp -d /var/tmp/etcd-steward" in command:
+            return ["/var/tmp/etcd-steward.abc"]
+        if "archive=etcd-v" in command and "|| echo staged" in command:
+            self.events.append((host, "unpack"))
+            return self.unpacked.get(host, ["staged"])
+        for word in (SNAPSHOT, HASHES, DOWN, V2):
+            if word in command:
+                self.asked.append(word)
+                self.events.append((host, word))
+        return super().reply(host, command)
+
+    def _show(self):
+        for host in self.running:
+            self.world.show(host, "converged", leader=self.leader, version=self.versions[host])
+
+    def _answer(self, host, command):
+        if SNAPSHOT in command:
+            return self.snapshot
+        if HASHES in command:
+            asked = value(command, "endpoints").split(",")
+            told = [{"Endpoint": one, "HashKV": {"hash": self.hashes[at]}} for at, one in enumerate(asked)]
+            return ["revision 7", json.dumps(told)]
+        if DOWN in command:
+            return self._downgrade(value(command, "line"))
+        if V2 in command:
+            return [self.v2]
+        return super()._answer(host, command)
+
+    def _downgrade(self, line):
+        if line:
+            self.cluster_version = line
+        info = {
+            "enabled": self.cluster_version not in self.versions[N1],
+            "targetVersion": f"{self.cluster_version}.0",
+        }
+        told = [
+            {
+                "Status": {
+                    "header": {"member_id": 1},
+                    "version": version,
+                    "storageVersion": f"{self.cluster_version}.0",
+                    "downgradeInfo": info,
+                }
+            }
+            for version in self.versions.values()
+        ]
+        said = [f"said Downgrade enable success, cluster version {line}"] if line else []
+        return [*said, f"status {json.dumps(told)}"]
+
+    def _status(self, host):
+        told = super()._status(host)
+        return told.replace(f'"version": "{self.world.version}"', f'"version": "{self.versions[host]}"')
+
+
+def manifest(world, **changes):
+    told = {
+        "written by": "etcd-steward",
+        "file": "a.db",
+        "sha256": "ab" * 32,
+        "size": 20512,
+        "revision": 7,
+        "keys": 3,
+        "hash": 5,
+        "compact_revision": 1,
+        "cluster": "etcd",
+        "cluster_id": world.record.id,
+        "member": "n2",
+        "version": "3.5.16",
+        "time": "2026-07-21T03:19:00Z",
+        "seconds": int(time.time()) - 60,
+        "origin": "upgrade",
+        **changes,
+    }
+    return json.dumps(told)
+
+
+def climbing(tmp_path, version="3.5.16", wanted="3.5.30", **more):
+    world = World(tmp_path / "controller", etcd_version=wanted)
+    return Climbing(world, version, **more)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hashes_and_a_snapshot_come_before_the_first_restart_in_every_mode(tmp_path, mode):
+    living = climbing(tmp_path)
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.5.30"}
+    order = [event for _, event in living.events]
+    assert order[:2] == [HASHES, SNAPSHOT]
+    assert order.count(SNAPSHOT) == order.count(HASHES) == 1
+    assert order.index("stop") > order.index(SNAPSHOT)
+    assert "a.db: revision 7, 3 keys" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (["failed found 3 MB free, wanted 9 MB; next: make room"], "found 3 MB free"),
+        ([], "wanted a snapshot"),
+        (["taken {}"], "wanted a snapshot"),
+    ],
+)
+def test_without_a_snapshot_no_member_is_touched(tmp_path, mode, said, sentence):
+    living = climbing(tmp_path)
+    living.snapshot = said
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert N1 in result.failed
+    assert sentence in result.log
+    assert "no member was touched" in result.log
+    assert living.happened("stop") == []
+
+
+def test_a_snapshot_whose_command_failed_stops_the_upgrade_too(tmp_path):
+    living = climbing(tmp_path)
+    living.snapshot += ["failed found exit status 3 of etcd_snapshot_command, wanted 0"]
+    result = run_deploy(living.hosts, upgrade)
+    assert "exit status 3 of etcd_snapshot_command" in result.log
+    assert living.happened("stop") == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_f35_members_that_differ_are_left_as_they_are(tmp_path, mode):
+    living = climbing(tmp_path)
+    living.hashes = [7, 7, 8]
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert result.failed == set(HOSTS)
+    assert "found members that hold different keys at revision 7" in result.log
+    assert living.happened("stop") == living.happened(SNAPSHOT) == []
+
+
+def test_an_upgrade_goes_on_with_the_snapshot_of_its_first_try_only_while_that_is_whole(tmp_path):
+    for digest, taken in (("ab" * 32, 0), ("cd" * 32, 1)):
+        living = climbing(tmp_path / digest[:2])
+        living.versions[N1] = "3.5.30"
+        living._show()
+        living.hosts[N2].lines.insert(-1, f"snapshot {manifest(living.world)}")
+        answer = living.reply
+
+        def reply(host, command, answer=answer, digest=digest):
+            return [digest] if "sha256sum </var/lib/etcd-snapshots/a.db" in command else answer(host, command)
+
+        living.hosts[N2].reply = lambda command, reply=reply: reply(N2, command)
+        result = run_deploy(living.hosts, upgrade)
+        assert (result.refused, result.failed) == ("", set())
+        assert len(living.happened(SNAPSHOT)) == taken
+        assert set(living.versions.values()) == {"3.5.30"}
+        assert N1 not in living.happened("stop")
+
+
+def stores(monkeypatch, living, *strangers):
+    """Let the snapshot that is read on the way to 3.6 hold the cluster's own members, and perhaps others."""
+    world = living.world
+    own = [{"id": world.member_id(one), "peerURLs": [one.peer_url]} for one in world.cluster.members]
+    stored = {str(one["id"]).encode(): json.dumps(one).encode() for one in [*own, *strangers]}
+    monkeypatch.setattr(gating, "download", lambda *_args: None)
+    monkeypatch.setattr(gating, "bucket", lambda _file, name: stored if name == b"members" else {})
+
+
+def test_f34_two_steps_are_each_gated_and_each_finished_on_all_members(tmp_path, monkeypatch):
+    living = climbing(tmp_path, "3.4.23", "3.6.14")
+    stores(monkeypatch, living)
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.6.14"}
+    assert living.asked == [HASHES, SNAPSHOT, HASHES, SNAPSHOT, V2, V2, V2]
+    assert len(living.happened("stop")) == 6
+
+
+def test_f34_the_next_step_waits_for_a_member_that_fell_back(tmp_path, monkeypatch):
+    living = climbing(tmp_path, "3.4.23", "3.6.14")
+    stores(monkeypatch, living)
+    answer = living.reply
+
+    def reply(host, command):
+        told = answer(host, command)
+        if host == N3 and "release=" in command:  # somebody's hand, while the last member has its turn
+            living.versions[N2] = "3.4.23"
+            living._show()
+        return told
+
+    living.hosts[N3].reply = lambda command: reply(N3, command)
+    result = run_deploy(living.hosts, upgrade)
+    assert "found 3.4.23 on @fake/n2, wanted 3.5.33 on all before the next step" in result.log
+    assert "3.6.14" not in living.versions.values()
+
+
+ONE_BY_ONE = ["serial", "no_wait"]
+
+
+@pytest.fixture
+def flagged(monkeypatch, mode):
+    """Let the command line hold the option of the mode, which pyinfra keeps nowhere else."""
+    flag = "--" + mode.replace("_", "-")
+    monkeypatch.setattr(sys.modules[upgrade.__module__], "one_by_one", lambda: flag)
+    return flag
+
+
+@pytest.mark.parametrize("mode", ONE_BY_ONE)
+@pytest.mark.usefixtures("flagged")
+def test_the_release_lies_on_all_hosts_before_the_first_restart_also_one_by_one(tmp_path, mode):
+    living = climbing(tmp_path)
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert (result.refused, result.failed) == ("", set())
+    order = [event for _, event in living.events]
+    assert order.count("unpack") == len(HOSTS)
+    assert "unpack" not in order[order.index("stop") :]
+    assert all(
+        result.uploads[host] == ["/var/tmp/etcd-steward.abc/etcd-v3.5.30-linux-amd64.tar.gz"]
+        for host in HOSTS
+    )
+
+
+@pytest.mark.parametrize("mode", ONE_BY_ONE)
+@pytest.mark.usefixtures("flagged")
+def test_a_release_that_does_not_arrive_on_one_host_restarts_nobody_one_by_one(tmp_path, mode):
+    living = climbing(tmp_path)
+    living.unpacked[N3] = ["found an archive with SHA-256 1, wanted 2; next: look at it"]
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert "@fake/n3: found an archive with SHA-256 1" in result.log
+    assert living.happened("stop") == living.happened(SNAPSHOT) == []
+
+
+@pytest.mark.parametrize("mode", ONE_BY_ONE)
+def test_two_steps_are_refused_where_pyinfra_itself_orders_the_hosts(tmp_path, flagged, mode):
+    living = climbing(tmp_path, "3.4.23", "3.6.14")
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert f"found 2 steps and {flagged}" in result.refused
+    assert living.happened("stop") == []
+
+
+def test_f31_a_v2_store_with_content_keeps_every_member_on_3_5(tmp_path):
+    living = climbing(tmp_path, "3.5.33", "3.6.14")
+    living.v2 = "v2store Error: detected custom content in v2store"
+    result = run_deploy(living.hosts, upgrade)
+    assert result.failed == set(HOSTS)
+    assert "found that etcdutl does not call the v2 store empty (n1: Error: detected" in result.log
+    assert living.happened("stop") == []
+
+
+def test_f30_a_member_that_only_the_database_knows_keeps_every_member_on_3_5(tmp_path, monkeypatch):
+    living = climbing(tmp_path, "3.5.33", "3.6.14")
+    stores(monkeypatch, living, {"id": 0xAB, "peerURLs": []})
+    result = run_deploy(living.hosts, upgrade)
+    assert result.failed == set(HOSTS)
+    assert "list different members (00000000000000ab only in the database)" in result.log
+    assert living.happened("stop") == []
+
+
+def test_a_cluster_goes_down_only_after_etcd_has_lowered_its_version(tmp_path):
+    living = climbing(tmp_path, "3.6.14", "3.5.33")
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.5.33"}
+    order = [event for _, event in living.events]
+    assert order.index(DOWN) < order.index("stop")
+
+
+def test_a_downgrade_that_etcd_refuses_touches_nobody(tmp_path):
+    living = climbing(tmp_path, "3.6.14", "3.5.33")
+    living._downgrade = lambda line: ["said Error: etcdserver: invalid downgrade target version", "status []"]
+    result = run_deploy(living.hosts, upgrade)
+    assert result.failed == set(HOSTS)
+    assert "found that etcd refuses the downgrade (Error: etcdserver: invalid downgrade" in result.log
+    assert living.happened("stop") == []

@@ -1,0 +1,185 @@
+"""What members must answer before one of them is restarted with another release; 3.6 and 3.7 as etcd documents them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from etcd_steward.gates import (
+    Unsure,
+    differing_hashes,
+    downgrade_due,
+    downgrading,
+    not_migrated,
+    strangers,
+    v2_content,
+)
+from etcd_steward.observed import ListedMember
+from etcd_steward.shell import script
+from etcd_steward.versions import parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def answer(*hashes: int, compacted: tuple[int, ...] = (1, 1, 1)) -> str:
+    return json.dumps(
+        [
+            {"Endpoint": f"e{number}", "HashKV": {"hash": value, "compact_revision": compacted[number]}}
+            for number, value in enumerate(hashes)
+        ]
+    )
+
+
+def test_f35_equal_hashes_differ_in_nothing_and_others_are_named() -> None:
+    assert differing_hashes(answer(7, 7, 7), 3) == ""
+    assert differing_hashes(answer(7, 7, 8), 3) == "e0: 00000007, e1: 00000007, e2: 00000008"
+
+
+@pytest.mark.parametrize(
+    "said", ["", "Error: context deadline exceeded", "{}", '[{"Endpoint": "e"}]', answer(7, 7)]
+)
+def test_no_answer_is_never_taken_for_agreement(said: str) -> None:
+    with pytest.raises(Unsure, match="hashes"):
+        differing_hashes(said, 3)
+
+
+def test_hashes_since_different_compactions_are_no_sign_of_damage() -> None:
+    with pytest.raises(Unsure, match="different compactions"):
+        differing_hashes(answer(7, 7, 8, compacted=(5, 5, 1)), 3)
+
+
+def test_f31_only_etcdutls_own_word_calls_a_v2_store_empty() -> None:
+    assert v2_content(["v2store No custom content found in v2store."]) == ""
+    assert v2_content(["v2store No custom content found in both v2store and WAL records."]) == ""
+    assert "detected" in v2_content(["v2store Error: detected custom content in v2store"])
+    # An unknown subcommand prints help and ends with status 0.
+    assert "Usage" in v2_content(["v2store Usage:", "v2store   etcdutl [command]"])
+    assert v2_content([]) == "no answer"
+
+
+MEMBERS = [ListedMember(1, "n1", ("https://a:2380",), (), learner=False)]
+STORED: dict[str, Any] = {"id": 1, "peerURLs": ["https://a:2380"], "name": "n1"}
+
+
+def told(*stored: dict[str, Any]) -> list[str]:
+    return strangers([json.dumps(one).encode() for one in stored], MEMBERS)
+
+
+def test_f30_a_member_that_only_one_store_knows_is_named() -> None:
+    assert told(STORED) == []
+    assert told(STORED, {"id": 0xAB, "peerURLs": []}) == ["00000000000000ab only in the database"]
+    assert told() == ["0000000000000001 only in the list"]
+
+
+def test_f29_a_promoted_member_that_the_database_still_calls_a_learner_is_named() -> None:
+    assert told(STORED | {"isLearner": True}) == ["0000000000000001 a learner only in the database"]
+    assert told(STORED | {"peerURLs": ["https://b:2380"]}) == [
+        "0000000000000001 at https://b:2380 in the database"
+    ]
+    with pytest.raises(Unsure, match="cannot be read"):
+        strangers([b"\0\1"], MEMBERS)
+
+
+def status(version: str, storage: str = "", **info: object) -> dict[str, Any]:
+    found = {"header": {"member_id": 1}, "version": version, "storageVersion": storage, "downgradeInfo": info}
+    return {"Endpoint": version, "Status": found}
+
+
+def test_a_way_down_that_is_under_way_is_read_from_any_member_that_can_tell() -> None:
+    under_way = [status("3.5.33"), status("3.6.14", "3.5.0", enabled=True, targetVersion="3.5.0")]
+    assert downgrading(json.dumps(under_way)) == "3.5"
+    assert downgrading(json.dumps([status("3.6.14", "3.6.0")])) == ""
+    with pytest.raises(Unsure):
+        downgrading("Error: unknown command")
+
+
+def test_no_member_goes_down_before_every_database_is_of_the_lower_line() -> None:
+    ready = [status("3.6.14", "3.5.0"), status("3.5.33")]
+    assert not_migrated(json.dumps(ready), parse("3.5.33"), 2) == []
+    late = [status("3.6.14", "3.6.0"), status("3.6.14", "3.5.0")]
+    assert not_migrated(json.dumps(late), parse("3.5.33"), 2) == [
+        "0000000000000001 on 3.6.14 with a database of 3.6.0"
+    ]
+    with pytest.raises(Unsure):
+        not_migrated(json.dumps(ready), parse("3.5.33"), 3)
+
+
+def test_only_3_6_and_later_have_a_database_to_be_migrated() -> None:
+    assert not downgrade_due([parse("3.5.16"), parse("3.4.23")], parse("3.4.23"))
+    assert downgrade_due([parse("3.5.33"), parse("3.6.14")], parse("3.5.33"))
+    assert not downgrade_due([parse("3.6.14")], parse("3.6.13"))
+
+
+ETCDCTL = """#!/bin/sh
+case "$*" in
+  *"endpoint status"*) echo '[{"Status":{"header":{"revision":12}}},{"Status":{"header":{"revision":9}}}]' ;;
+  *hashkv*) echo "$*" ;;
+  *"downgrade validate 3.5") echo "Downgrade validate success, cluster version 3.6" ;;
+  *"downgrade enable 3.5") echo "Downgrade enable success, cluster version 3.6" ;;
+  *"downgrade cancel") echo "Downgrade cancel success, cluster version 3.6" ;;
+  *) echo "Error: etcdserver: invalid downgrade target version"; exit 1 ;;
+esac
+"""
+
+
+def ask(tmp_path: Path, fragment: str, **values: str) -> list[str]:
+    (tmp_path / "etcdctl").write_text(ETCDCTL)
+    (tmp_path / "etcdctl").chmod(0o755)
+    text = script("ctl.sh", fragment, bin_dir=str(tmp_path), ca="a", cert="b", key="c", **values)
+    return subprocess.run(
+        ["sh", "-c", text + ""], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def test_hashes_are_asked_for_at_a_revision_that_every_member_has(tmp_path: Path) -> None:
+    lines = ask(tmp_path, "hashes.sh", endpoints="x,y")
+    assert lines[0] == "revision 9"
+    assert "hashkv --rev=9" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("3.5", "enable success"), ("3.4", "invalid downgrade"), ("none", "cancel success"), ("", "")],
+)
+def test_etcd_itself_is_asked_for_a_downgrade_and_never_without_its_validation(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    lines = ask(tmp_path, "downgrade.sh", endpoint="x", endpoints="x,y", line=line)
+    assert [one for one in lines if one.startswith("said")] == ([lines[0]] if said else [])
+    assert said in lines[0]
+    assert lines[-1].startswith("status [")
+
+
+ETCDUTL = """#!/bin/sh
+[ "$1 $2 $3" = "check v2store --data-dir" ] || exit 0
+echo '{"level":"info"}' >&2
+ls "$4/member/wal" "$4/member/snap" | tr '\\n' ' '
+echo
+"""
+
+
+def test_the_v2_store_is_looked_for_in_a_copy_that_is_gone_afterwards(tmp_path: Path) -> None:
+    for name in ("member/wal/1.wal", "member/wal/0.tmp", "member/snap/1.snap", "member/snap/db"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text(name)
+    (tmp_path / "etcdutl").write_text(ETCDUTL)
+    (tmp_path / "etcdutl").chmod(0o755)
+    before = sorted((tmp_path / "data").rglob("*"))
+    text = script(
+        "v2store.sh",
+        etcdutl=str(tmp_path / "etcdutl"),
+        data_dir=str(tmp_path / "data"),
+        wal_dir=None,
+        folder=str(tmp_path / "snapshots"),
+    )
+    told = subprocess.run(["sh", "-c", text + ""], capture_output=True, text=True, check=True).stdout
+    assert "1.wal" in told
+    assert "1.snap" in told
+    assert "db" not in told
+    assert "0.tmp" not in told
+    assert sorted((tmp_path / "data").rglob("*")) == before
+    assert list((tmp_path / "snapshots").iterdir()) == []
