@@ -60,6 +60,15 @@ def with_quorum(
         owner = next((one for one in cluster.members if (one.peer_url,) == listed.peer_urls), None)
         if owner is not None:
             raise Refusal("m", *clone_of(owner))
+        if listed.learner:
+            # Before 3.5.31 and 3.6.12 etcd promotes a learner whose address is changed (etcd#21694).
+            raise Refusal(
+                "k",
+                f"a learner listed with {', '.join(listed.peer_urls)}",
+                f"{member.peer_url}, or a voter to be moved",
+                f"set etcd_address back, so that it is finished first; or take it out with deploys/remove.py "
+                f"--data etcd_member={listed.id:016x}, and let it join anew",
+            )
         return Decision(member.host, "k", "move", f"it is listed with {', '.join(listed.peer_urls)}")
     if listed.learner:
         return Decision(member.host, "h", "finish", "a learner that was never promoted")

@@ -68,8 +68,8 @@ take() { # origin
   size=$(say "$status" | number dbSize)
   [ -n "$size" ] || { broken "found no answer from $endpoint ($status), wanted its status; next: look at etcd's log"; return 1; }
   # A linearizable read through this member proves that it has caught up, and that it is no learner.
-  if [ "$quorum" = yes ] && ! said=$(ctl "$endpoint" endpoint health); then
-    broken "found a member that is not healthy ($(say "$said" | why)), wanted a healthy one; next: look at deploys/status.py"
+  if [ "$quorum" = yes ] && ! healthy "$endpoint"; then
+    broken "found a member that is not healthy ($(say "$answer" | why)), wanted a healthy one; next: look at deploys/status.py"
     return 1
   fi
   room "$size" || return 1

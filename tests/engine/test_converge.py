@@ -68,7 +68,7 @@ def stops_when(condition, how="before"):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_converged_cluster_costs_one_command_a_host_and_nothing_is_changed(world, tmp_path, mode):
+def test_f01_a_converged_cluster_costs_one_command_a_host_and_nothing_is_changed(world, tmp_path, mode):
     before = everything_below(tmp_path)
     result = run_deploy(world.hosts, etcd, mode=mode)
     assert (result.refused, result.failed) == ("", set())
@@ -380,7 +380,7 @@ def test_a_converged_cluster_with_a_member_out_of_reach_is_not_as_promised(world
 # One member at a time.
 
 
-def test_members_are_restarted_one_by_one_the_leader_last_and_after_it_has_handed_over(world):
+def test_f18_f19_members_are_restarted_one_by_one_the_leader_last_and_after_it_has_handed_over(world):
     living = Living(world)
     result = run_deploy(living.hosts, etcd, data=SLOWER)
     assert (result.refused, result.failed) == ("", set())

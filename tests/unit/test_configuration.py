@@ -186,7 +186,7 @@ def test_a_file_with_keys_that_the_release_ignores_is_not_written():
 
 @pytest.mark.parametrize("key", sorted(RESERVED))
 @pytest.mark.parametrize("version", LINES, ids=str)
-def test_keys_that_we_decide_are_refused_with_what_to_do_instead(key, version):
+def test_f50_keys_that_we_decide_are_refused_with_what_to_do_instead(key, version):
     (complaint,) = check({key: "x"}, version)
     assert complaint == f"{key} is not yours to set ({RESERVED[key]})"
 
@@ -220,7 +220,7 @@ def test_a_misspelt_key_is_refused_with_the_key_that_was_meant():
         ("max-snapshots", "3.7.1", "removed"),
     ],
 )
-def test_a_key_that_the_release_does_not_read_is_refused_with_its_history(key, text, reason):
+def test_f32_a_key_that_the_release_does_not_read_is_refused_with_its_history(key, text, reason):
     assert check({key: 1}, parse(text)) == [f"{key} is ignored by etcd {text}: {reason}"]
 
 

@@ -229,7 +229,7 @@ def test_what_a_process_notes_at_its_start_is_what_is_wanted(started, tmp_path, 
     assert dict(line.split(" ", 1) for line in noted.splitlines()) == dict(wanted.started)
 
 
-def test_f2_a_formed_member_without_its_log_is_not_started(started, tmp_path):
+def test_f02_a_formed_member_without_its_log_is_not_started(started, tmp_path):
     done = started(want(), segment=False)
     assert done.returncode == 1
     assert done.stdout == ""

@@ -96,3 +96,36 @@ def test_an_inventory_in_the_text_makes_the_clusters_that_it_promises(
     chosen, complaints = select_clusters(settings, groups)
     assert not complaints
     assert {cluster: len(members) for cluster, members in chosen.items()} == clusters
+
+
+STORY = re.compile(r"\| (F\d+b?) \| [^|]+ \| ([^|]+) \| (pure|engine|target|none) \|")
+FOLDERS = {"pure": "tests/unit", "engine": "tests/engine", "target": "tests/e2e"}
+
+
+def stories() -> list[tuple[str, str, str]]:
+    lines = (REPO / "docs/failures.md").read_text().splitlines()
+    found = [STORY.fullmatch(line) for line in lines if line.startswith("| F")]
+    assert all(found), "a line of the table is no row"
+    return [(one[1], one[2], one[3]) for one in found if one]
+
+
+def test_every_failure_story_is_in_the_table() -> None:
+    assert {story for story, _, _ in stories()} == {*(f"F{number}" for number in range(1, 51)), "F20b"}
+
+
+@pytest.mark.parametrize(("story", "told", "kind"), stories(), ids=lambda value: value.rpartition("::")[2])
+def test_the_test_of_a_failure_story_exists_and_is_of_its_kind(story: str, told: str, kind: str) -> None:
+    if kind == "none":
+        assert len(told.split()) > 5, "a reason in words"
+        return
+    path, _, name = told.strip("`").partition("::")
+    assert path.startswith(f"{FOLDERS[kind]}/test_")
+    assert re.search(rf"^def {name}\(", (REPO / path).read_text(), re.MULTILINE)
+
+
+def test_a_failure_story_has_one_test_at_least_whose_name_carries_its_number() -> None:
+    tested = {story for story, _, kind in stories() if kind != "none"}
+    numbered = {
+        story for story, told, _ in stories() if f"_f{story[1:].zfill(2 + story.endswith('b'))}_" in told
+    }
+    assert tested == numbered

@@ -101,7 +101,7 @@ def test_a_member_is_known_by_its_name_its_id_its_peer_url_or_its_host(world, fo
 
 
 @pytest.mark.parametrize("called", ["n", "2", "198.18.99", "https://198.18.99.1", "n22", "N2"])
-def test_a_part_of_a_name_or_of_an_address_is_nobody(world, called):
+def test_f40_a_part_of_a_name_or_of_an_address_is_nobody(world, called):
     found = leaving(world, called)
     assert "wanted one of n1 (" in complaints(found)
     assert not found.anything

@@ -84,7 +84,7 @@ def test_the_alarm_corrupt_forbids_everything(tmp_path):
         ("3.7.0", ""),
     ],
 )
-def test_a_release_that_harms_data_while_defragmenting_is_known(version, source):
+def test_f28_a_release_that_harms_data_while_defragmenting_is_known(version, source):
     reason = unsafe_defragmentation(versions.parse(version))
     assert (f"etcd#{source}" in reason) if source else reason == ""
 

@@ -297,7 +297,7 @@ def test_no_cluster_answers_unless_one_endpoint_reads_and_lists(changes):
     assert see_cluster({"n1": endpoint(**changes), "n2": HostState("n2")}) == (None, set())
 
 
-def test_f4_members_of_several_clusters_are_told_apart():
+def test_f04_members_of_several_clusters_are_told_apart():
     assert see_cluster({"n1": endpoint(7), "n2": endpoint(8)})[1] == {7, 8}
 
 

@@ -182,7 +182,7 @@ def test_b_data_that_the_interrupted_bootstrap_did_not_make_is_refused():
     ]
 
 
-def test_b_f2_a_cluster_of_which_one_record_is_closed_has_formed_and_is_not_made_again():
+def test_b_f02_a_cluster_of_which_one_record_is_closed_has_formed_and_is_not_made_again():
     # Records are closed one after the other; a run may be interrupted between two of them.
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
     plan = decided(states, records={"the controller": OPEN, "n1": OPEN, "n2": CLOSED, "n3": OPEN})
@@ -240,7 +240,7 @@ def test_e_data_below_quorum_with_all_others_empty_points_at_restore_and_at_the_
     ]
 
 
-def test_f_f1_a_record_without_any_data_is_a_missing_mount_until_somebody_forgets_it():
+def test_f_f01_a_record_without_any_data_is_a_missing_mount_until_somebody_forgets_it():
     assert refused(all_empty(), records={"the controller": CLOSED}) == [
         (
             f"the controller: found a record of cluster {CLOSED.id}, but no data anywhere, "
@@ -258,7 +258,7 @@ def test_f_a_changed_data_folder_is_told_with_both_paths():
     )
 
 
-def test_f_f2_a_configuration_that_says_existing_is_evidence_without_any_record():
+def test_f_f02_a_configuration_that_says_existing_is_evidence_without_any_record():
     states = all_empty() | hosts(host("n3", formed=True))
     assert refused(states) == [
         (
@@ -350,13 +350,13 @@ def test_g_etcds_authentication_without_rights_for_us_is_told_with_the_commands_
     )
 
 
-def test_h_f9_a_failed_join_is_finished_and_never_removed_and_added():
+def test_h_f09_a_failed_join_is_finished_and_never_removed_and_added():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
     plan = decided(states, seen(listed("n1"), listed("n2"), unstarted("n3")), {"the controller": CLOSED})
     assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
 
 
-def test_h_f9_a_learner_with_its_data_is_finished():
+def test_h_f09_a_learner_with_its_data_is_finished():
     learner = replace(listed("n3"), learner=True)
     plan = decided(all_with_data(), seen(listed("n1"), listed("n2"), learner))
     assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
@@ -368,7 +368,7 @@ def test_h_a_learner_that_has_lost_its_data_is_not_started_empty():
     assert refused(states, seen(listed("n1"), listed("n2"), learner))
 
 
-def test_i_f2_f3_a_member_that_lost_its_data_is_never_started_empty():
+def test_i_f02_f03_a_member_that_lost_its_data_is_never_started_empty():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
     assert refused(states, seen(), {"the controller": CLOSED}) == [
         (
@@ -397,7 +397,7 @@ def test_i_what_cannot_be_read_is_not_replaced_even_where_it_is_named(answer):
         assert refused(states, answer, cluster=make_cluster(etcd_replace="n3", etcd_move_aside=["n3"]))
 
 
-def test_i_f2_an_open_record_is_no_licence_to_start_a_known_member_empty():
+def test_i_f02_an_open_record_is_no_licence_to_start_a_known_member_empty():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3"))
     assert decided(states, seen(), {"the controller": OPEN}).acting("bootstrap") == []
     assert refused(states, seen(), {"the controller": OPEN})
@@ -431,6 +431,13 @@ def test_k_a_member_whose_peer_url_differs_is_moved():
     member = replace(listed("n3"), peer_urls=("https://10.9.9.9:2380",))
     plan = decided(all_with_data(), seen(listed("n1"), listed("n2"), member))
     assert (rows(plan)["n3"], plan.refusals) == (("k", "move"), ())
+
+
+def test_k_f11_a_learner_is_never_moved_as_old_releases_would_promote_it():
+    member = replace(listed("n3"), peer_urls=("https://10.9.9.9:2380",), learner=True)
+    (sentence,) = refused(all_with_data(), seen(listed("n1"), listed("n2"), member))
+    assert "n3: found a learner listed with https://10.9.9.9:2380, wanted https://10.0.0.3:2380" in sentence
+    assert f"deploys/remove.py --data etcd_member={IDS['n3']:016x}" in sentence
 
 
 def test_k_f40_addresses_are_compared_whole():
@@ -494,7 +501,7 @@ def test_m_disks_that_were_swapped_between_two_hosts_are_refused():
     ]
 
 
-def test_n_f5_f6_data_of_a_removed_member_is_refused():
+def test_n_f05_f06_data_of_a_removed_member_is_refused():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3", REMOVED))
     assert refused(states, seen()) == [
         (
@@ -504,7 +511,7 @@ def test_n_f5_f6_data_of_a_removed_member_is_refused():
     ]
 
 
-def test_n_f6_data_of_another_cluster_is_refused():
+def test_n_f06_data_of_another_cluster_is_refused():
     states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3", (IDS["n3"], FOREIGN)))
     (told,) = refused(states, seen())
     assert told.startswith(

@@ -77,7 +77,7 @@ def test_every_phase_is_read_from_the_hosts(tmp_path: Path) -> None:
     assert phases(world, *done) == []
 
 
-def test_both_are_trusted_before_the_new_one_signs_and_it_alone_counts_afterwards(tmp_path: Path) -> None:
+def test_f16_both_are_trusted_before_the_new_one_signs_and_it_alone_counts_afterwards(tmp_path: Path) -> None:
     world = World(tmp_path)
     new = next_of(world)
     credentials: Credentials = world.sight().credentials

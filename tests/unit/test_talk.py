@@ -225,7 +225,7 @@ def test_leadership_is_moved_by_the_heirs_id_in_hexadecimal(answers, run):
         ("", "no answer in time"),
     ],
 )
-def test_a_peer_port_is_reached_once_its_tls_was_spoken(said, why):
+def test_f48_a_peer_port_is_reached_once_its_tls_was_spoken(said, why):
     assert why_unreached(said) == why
 
 

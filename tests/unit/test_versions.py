@@ -45,7 +45,7 @@ def test_the_newest_of_each_maintained_line_has_the_known_security_fixes():
 
 
 @pytest.mark.parametrize("patch", [0, 1, 2])
-def test_releases_that_lose_consistency_are_refused_unless_forced(patch):
+def test_f27_releases_that_lose_consistency_are_refused_unless_forced(patch):
     (refusal,) = [advice for advice in judge_target(Version(3, 5, patch)) if advice.refuse]
     assert (refusal.source, refusal.always) == ("etcd#13766", False)
 
@@ -70,7 +70,7 @@ def test_lines_whose_configuration_is_unknown_are_refused_even_when_forced(text)
         ("3.7.0", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3"}),
     ],
 )
-def test_missing_security_fixes_are_named(text, missing):
+def test_f44_missing_security_fixes_are_named(text, missing):
     advice = judge_target(parse(text))
     assert {item.source for item in advice} == missing
     assert not any(item.refuse for item in advice)
@@ -126,7 +126,7 @@ def test_a_machine_without_a_release_is_refused_by_name():
         ("3.6.14", "3.5.33", ["3.5.33"]),
     ],
 )
-def test_an_upgrade_goes_one_minor_version_at_a_time(current, target, path):
+def test_f34_an_upgrade_goes_one_minor_version_at_a_time(current, target, path):
     steps = hops(parse(current), parse(target))
     assert [str(step.to) for step in steps] == path
     assert all(step.why for step in steps)

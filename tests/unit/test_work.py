@@ -211,7 +211,7 @@ def test_a_data_folder_is_made_for_a_new_member(left, action):
 
 
 @pytest.mark.parametrize("action", ["converge", "start"])
-def test_f2_a_missing_data_folder_of_a_formed_member_is_a_disk_that_is_not_mounted_and_is_not_made(
+def test_f02_a_missing_data_folder_of_a_formed_member_is_a_disk_that_is_not_mounted_and_is_not_made(
     left, action
 ):
     assert left(action, folders={}).folders == ()
