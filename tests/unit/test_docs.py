@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -62,6 +63,25 @@ def test_the_readme_names_every_verb_and_every_script() -> None:
     verbs = {f"deploys/{path.name}" for path in (REPO / "deploys").glob("*.py")}
     scripts = {f"scripts/{path.name}" for path in (REPO / "scripts").iterdir() if path.name[0] != "_"}
     assert sorted(name for name in verbs | scripts if name not in text) == []
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    blocks = re.findall(r"^ *```\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line.split("  #")[0] for block in blocks for line in block.splitlines()]
+    return [line.split() for line in lines if "pyinfra " in line and "inventories/" in line]
+
+
+@each_page
+def test_a_command_in_the_text_names_inventories_deploys_and_hosts_that_there_are(page: Path) -> None:
+    (example,) = python_blocks(REPO / "README.md")
+    for words in command_lines(page):
+        path = next(word for word in words if word.startswith("inventories/"))
+        text = example if path == "inventories/mine.py" else (REPO / path).read_text()
+        for word, value in itertools.pairwise([*words, ""]):
+            if word.startswith("deploys/"):
+                assert (REPO / word).exists()
+            if word in {"--limit", "--exclude"}:
+                assert f'"{value}"' in text, f"{value} is not in {path}"
 
 
 def python_blocks(page: Path) -> list[str]:
