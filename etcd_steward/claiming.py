@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import gevent
@@ -9,6 +10,7 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
+from etcd_steward.leftovers import FOLDER, is_nobodys
 from etcd_steward.locking import FILE, Lock, Owner, conflict
 from etcd_steward.shell import Script, script
 from etcd_steward.talk import ask
@@ -16,7 +18,7 @@ from etcd_steward.talk import ask
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
 
-__all__ = ["claim", "give_back"]
+__all__ = ["claim", "give_back", "sweep"]
 
 
 class _GiveBack(BaseStateCallback):
@@ -72,6 +74,25 @@ def give_back(run: ClusterRun, sight: Sight) -> None:
         if owner is not None and (owner.dead or breaking):
             _release(run, host, owner)
             logger.warning(f"    {host}: gave back the lock of a run that has ended: {owner}")
+
+
+def sweep(run: ClusterRun, sight: Sight) -> None:
+    """Remove the temporary folders of runs that have surely ended: a copy of a snapshot holds every secret.
+
+    Args:
+        run: the run.
+        sight: what was seen.
+    """
+    for host in sorted(run.limited()):
+        state = sight.hosts[host]
+        old = [
+            path
+            for path, changed in state.left.items()
+            if path.startswith(FOLDER) and is_nobodys(path, state.now - changed)
+        ]
+        if old:
+            ask(run, host, Script("remove", shlex.join(["rm", "-rf", *old])))
+            logger.warning(f"    {host}: removed what an interrupted run has left: {', '.join(old)}")
 
 
 def _take(run: ClusterRun, host: str, owner: Owner, *, breaking: bool) -> tuple[bool, Owner | None]:

@@ -66,7 +66,7 @@ def notes(hosts: Iterable[tuple[str, HostState]]) -> list[str]:
     for host, state in states.items():
         for path, changed in state.left.items():
             if is_nobodys(path, state.now - changed):
-                verb = "drill" if "/.drill." in path else "backup"
+                verb = "etcd" if path.startswith(FOLDER) else "drill" if "/.drill." in path else "backup"
                 told.append(f"{host}: left by an interrupted run: {path}; next: run deploys/{verb}.py")
     return told
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.claiming import claim, give_back
+from etcd_steward.claiming import claim, give_back, sweep
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
@@ -42,6 +42,7 @@ def confirmed(run: Converge, verb: str = "etcd") -> Commands:
 
     def lock_and_look() -> str:
         job = run.job()
+        sweep(run.cluster_run, job.sight)
         if job.changes:
             problem = claim(run.cluster_run, verb, job.sight)
             if problem:

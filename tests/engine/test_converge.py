@@ -2,13 +2,14 @@
 
 import itertools
 import re
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from etcd_steward import releases
-from etcd_steward.locking import Owner
+from etcd_steward.locking import Owner, mark
 from etcd_steward.record import read_controller_record
 from etcd_steward.verbs import etcd
 from tests.engine.fakes import PROBE, World, run_deploy
@@ -618,6 +619,8 @@ def test_the_lock_is_given_back_after_a_failure(world):
     )
 
 
+# No process has so high a number.
+DEAD_MARK = f"{mark().partition('-')[0]}-{2**22 + 1}-1"
 DEAD = replace(Owner.me("etcd"), pid=2**22 + 1, started="1")
 
 
@@ -648,3 +651,14 @@ def test_the_lock_of_another_controller_stays_where_nothing_is_to_be_done_unless
     assert not any(LOCK in command for command in all_commands(result))
     broken = all_commands(run_deploy(hosts, etcd, data={"etcd_break_lock": True}))
     assert sum(LOCK in command for command in broken) == len(hosts)
+
+
+def test_a_copy_that_a_killed_run_has_left_is_removed_by_the_next_run_and_a_living_runs_one_is_not(world):
+    dead, mine = (f"/var/tmp/etcd-steward.{one}.aB3dE6" for one in (DEAD_MARK, mark()))
+    for path in (dead, mine):
+        world.hosts[N2].lines.insert(1, f"left {int(time.time())} {path}")
+    result = run_deploy(world.hosts, etcd)
+    assert not result.failed
+    (removed,) = [command for command in all_commands(result) if "rm -rf /var/tmp" in command]
+    assert dead in removed
+    assert mine not in removed

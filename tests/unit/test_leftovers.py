@@ -69,7 +69,7 @@ def test_the_status_names_what_was_left_and_the_run_that_clears_it_away() -> Non
     lock, copy, old = notes(hosts.items())
     assert lock.startswith("n1, n2: the lock of a run that has ended (")
     assert "runs upgrade since" in lock
-    assert copy == f"n1: left by an interrupted run: {folder}; next: run deploys/backup.py"
+    assert copy == f"n1: left by an interrupted run: {folder}; next: run deploys/etcd.py"
     assert old == f"n1: left by an interrupted run: {drill}; next: run deploys/drill.py"
 
 
