@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
-from etcd_steward.claiming import claim, give_back
+from etcd_steward.claiming import claim, give_back, sweep
 from etcd_steward.failing import failing
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def claimed(
         return
 
     def lock_and_look() -> str:
+        sweep(run, sight)
         if not changes:
             give_back(run, sight)
             return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
-from etcd_steward.operations import account, cluster, membership, release, time
+from etcd_steward.operations import account, cluster, exclusive, membership, release, time
 from etcd_steward.operations import restore as restoring
 from etcd_steward.restoration import Restoration
 from etcd_steward.restoring import restored_already
@@ -23,6 +23,10 @@ def restore() -> None:
         host.noop("no member of an etcd cluster")
         return
     if found.once("restored already", lambda: _done(found)):
+        sight = Restoration.look_first(found)
+        exclusive.claimed(
+            name="Look again", run=found, verb="restore", sight=sight, changes=False, again=lambda: True
+        )
         cluster.judged(name="Verify the cluster", problem="")
         return
     run: Restoration = found.once("restoration", lambda: Restoration(found))
