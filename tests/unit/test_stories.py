@@ -40,11 +40,15 @@ def commands():
 
 
 def test_f01_no_command_that_goes_to_a_host_deletes_data_or_certificates():
-    deletions = {
-        (name, line) for name, line in commands() if re.search(r"\brm -|\brmdir\b|-delete\b|\bshred\b", line)
-    }
+    deletions = [
+        (name, word)
+        for name, line in commands()
+        for told in re.findall(r"\b(?:rm -\w+|rmdir|shred)\b([^;&|]*)|(-delete)\b", line)
+        for word in "".join(told).split()
+    ]
     assert len(deletions) > 5, "the search finds what there is"
-    assert [found for found in deletions if re.search(DATA, found[1])] == []
+    # What a restore has staged, and nobody has used yet, ends in `.new-`.
+    assert [found for found in deletions if re.search(DATA, found[1]) and ".new-" not in found[1]] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
