@@ -109,6 +109,15 @@ class Converge:
         from etcd_steward.cli_mode import one_by_one  # noqa: PLC0415 - only here
 
         mode = one_by_one()
+        if mode and job.joins:
+            return [
+                Complaint(
+                    self.cluster_run.name,
+                    f"{mode} while {', '.join(job.joins)} is to join",
+                    "the others judged after it has joined",
+                    f"run without {mode}",
+                )
+            ]
         if not job.plan.acting("bootstrap"):
             # Down members come first; in these modes pyinfra itself chooses who comes first.
             down = [host for host in job.order if not job.sight.hosts[host].endpoint.healthy]

@@ -130,7 +130,9 @@ def make_job(
             works[member.host] = Work()
             continue
         version = (
-            target if decision.action == "bootstrap" else scope.target or _version(sight, member, target)
+            target
+            if decision.action == "bootstrap"
+            else scope.target or _version(sight, member, decision.action, target)
         )
         if _unreleased(state):
             problems.append(_strange(member, state))
@@ -227,10 +229,22 @@ def _record(sight: Sight, plan: Plan) -> Record | None:
     return Record(sight.cluster.name, number, f"{sight.cluster.name}-{number[:8]}", open=False, members={})
 
 
-def _version(sight: Sight, member: Member, target: Version) -> Version:
-    """Follow the version that runs; else the one that is linked; else that of the others."""
-    told = [_running(sight.hosts[member.host]), linked_release(member, sight.hosts[member.host])]
-    told += [_running(state) for state in sight.hosts.values()]
+def _version(sight: Sight, member: Member, action: str, target: Version) -> Version:
+    """Follow the version that runs; else the one that is linked; else that of the others.
+
+    Whoever begins anew follows the others: what is linked there may be of an earlier life.
+    """
+    state = sight.hosts[member.host]
+    others = [_running(one) for one in sight.hosts.values()]
+    linked = linked_release(member, state)
+    told = [
+        _running(state),
+        *(
+            [*others, linked]
+            if action in {"join", "replace"} or state.data.value == "empty"
+            else [linked, *others]
+        ),
+    ]
     told += [linked_release(other, sight.hosts[other.host]) for other in sight.cluster.members]
     return next((version for version in told if version is not None), target)
 

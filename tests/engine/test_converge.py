@@ -662,3 +662,18 @@ def test_a_copy_that_a_killed_run_has_left_is_removed_by_the_next_run_and_a_livi
     (removed,) = [command for command in all_commands(result) if "rm -rf /var/tmp" in command]
     assert dead in removed
     assert mine not in removed
+
+
+@pytest.mark.parametrize("option", ["--serial", "--no-wait"])
+def test_nobody_joins_in_a_mode_in_which_the_others_are_judged_before(tmp_path, monkeypatch, option):
+    monkeypatch.setattr("etcd_steward.cli_mode.one_by_one", lambda: option)
+    world = World(tmp_path / "controller", ("n1", "n2", "n3", "n4"), etcd_allow_even=True)
+    for host in HOSTS:
+        world.show(host, "converged", listed=world.cluster.members[:3])
+    world.show("@fake/n4", "empty")
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd)
+    assert (
+        f"{option} while @fake/n4 is to join, wanted the others judged after it has joined" in result.refused
+    )
+    assert living.events == []

@@ -110,6 +110,15 @@ def test_a_stopped_member_keeps_the_release_that_it_is_linked_to(world):
     assert make(look(world, n3=lines)).wanted[N3].version == Version(3, 5, 30)
 
 
+def test_who_begins_anew_follows_the_others_whatever_an_earlier_life_has_linked(world):
+    lines = [
+        line.replace(f"/{world.version}/", "/3.5.30/") if line.startswith("link ") else line
+        for line in world.lines(N3, "stopped")
+        if not line.startswith("data ")
+    ]
+    assert make(look(world, n3=lines)).wanted[N3].version == world.version
+
+
 def test_a_member_without_a_release_gets_that_of_the_others(world):
     lines = [line for line in world.lines(N3, "stopped") if not line.startswith(("link ", "release "))]
     sight = look(world, with_settings(world, etcd_version="3.5.32"), n3=lines)
