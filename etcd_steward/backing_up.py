@@ -97,6 +97,10 @@ class Taken:
 def take(run: ClusterRun, cluster: str, member: Member, origin: str, *, quorum: bool = True) -> Taken:
     """Take a snapshot on a member's host, into its own folder, with the same script as the schedule.
 
+    What an upgrade does before its first restart: choose the member with `giver` from what was just seen, and come here
+    while the run is executed, once (`run.once`). The snapshot counts only when its own hash is right, etcd's tools can
+    read it and its keys were counted; without room for it nothing is taken. It stays on that host, with its manifest.
+
     Args:
         run: the run.
         cluster: the cluster's name.
@@ -105,7 +109,8 @@ def take(run: ClusterRun, cluster: str, member: Member, origin: str, *, quorum: 
         quorum: whether the member must be healthy; False for the survivor of a lost quorum.
 
     Returns:
-        What came of it.
+        What came of it. Without a manifest there is no snapshot: go no further. With a manifest and a problem the
+        snapshot is there and good, but the operator's own command failed after it.
     """
     job = job_script(cluster, member, quorum=quorum)
     lines = ask(run, member.host, Script("snapshot", f"{job + ''}\nsnapshot {shlex.quote(origin)} || :"))

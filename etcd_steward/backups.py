@@ -28,10 +28,17 @@ def kept(folder: Path) -> list[Manifest]:
         folder: the folder, which may be missing.
 
     Returns:
-        The manifests whose files are there.
+        The manifests whose files are there; what cannot be read is none.
     """
-    found = read_all([path.read_text() for path in sorted(folder.glob("*.json"))])
+    found = read_all([_read(path) for path in sorted(folder.glob("*.json"))])
     return [one for one in found if (folder / one.file).is_file()]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def digest(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from etcd_steward import configuration, versions
@@ -17,6 +17,7 @@ from etcd_steward.preflight import check_host, skew_complaint
 from etcd_steward.record import Record
 from etcd_steward.rotation import Phase, rotated
 from etcd_steward.run import Sight
+from etcd_steward.schedule import unscheduled
 from etcd_steward.topology import Member
 from etcd_steward.versions import Version
 from etcd_steward.work import ROLES, Work, work
@@ -58,6 +59,7 @@ class Job:
         order: the hosts whose members need a turn, in the order in which they get it.
         problems: settings that do not fit the release that a member runs.
         joins: the hosts whose members join, finish joining, are replaced or move, in that order.
+        unscheduled: what the schedule of snapshots lacks, for each host where it lacks anything.
     """
 
     sight: Sight
@@ -70,11 +72,14 @@ class Job:
     order: tuple[str, ...]
     problems: tuple[Complaint, ...] = ()
     joins: tuple[str, ...] = ()
+    unscheduled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:
         """Whether anything is changed anywhere."""
-        return self.gate or bool(self.joins) or any(one.anything for one in self.works.values())
+        return bool(
+            self.gate or self.joins or self.unscheduled or any(one.anything for one in self.works.values())
+        )
 
     def essence(self) -> object:
         """Return what must be the same when it is looked at again before execution."""
@@ -94,6 +99,7 @@ class Job:
             },
             self.order,
             self.joins,
+            self.unscheduled,
         )
 
 
@@ -170,6 +176,7 @@ def make_job(
         order=_order(sight, works),
         problems=tuple(problems),
         joins=tuple(host for action in JOINING for host in plan.acting(action) if scope == Scope()),
+        unscheduled=unscheduled(sight.cluster, sight.hosts) if scope == Scope() else {},
     )
 
 
@@ -335,9 +342,10 @@ def _absent(job: Job) -> list[Complaint]:
 
 
 def _summary(job: Job) -> list[str]:
-    return [
+    told = [
         f"{host}: {', '.join(one.reasons()) or 'files'}" for host, one in job.works.items() if one.anything
     ]
+    return told + [f"{host}: the schedule of snapshots" for host in job.unscheduled]
 
 
 def _outage(job: Job) -> list[Complaint]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from etcd_steward import configuration, versions
+from etcd_steward import configuration, snapshot_report, versions
 from etcd_steward.certificates import bundle
 from etcd_steward.errors import Complaint
 from etcd_steward.leftovers import notes as left_behind
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etcd_steward.observed import HostState
     from etcd_steward.plan import Plan
     from etcd_steward.run import Sight
+    from etcd_steward.snapshots import Manifest
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
 
@@ -117,7 +118,7 @@ class Verdict:
         return _told(own, mute, limit)
 
 
-def examine(sight: Sight, plan: Plan, now: datetime) -> Verdict:
+def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] = ()) -> Verdict:
     """Judge a cluster as it is: what makes it unhealthy, and what is only worth knowing.
 
     A release that differs from `etcd_version` is only a note, unlike in `judge`: status asks for health,
@@ -127,12 +128,13 @@ def examine(sight: Sight, plan: Plan, now: datetime) -> Verdict:
         sight: what was seen.
         plan: what converging would do; its refusals are problems.
         now: the controller's time.
+        copies: the manifests of the controller's copies of snapshots.
 
     Returns:
         The verdict.
     """
     problems = _whole(sight)
-    notes: list[str] = []
+    notes = snapshot_report.on_controller(sight, copies, now)
     unjudged: set[str] = set()
     for member in sight.cluster.members:
         state = sight.hosts[member.host]
@@ -151,6 +153,7 @@ def examine(sight: Sight, plan: Plan, now: datetime) -> Verdict:
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
             notes += [str(skewed)] if skewed else []
             notes += [f"{member.host}: lies aside, unused by etcd: {path}" for path in state.aside]
+    problems += snapshot_report.on_hosts(sight)
     told = unjudged | {host for host, state in sight.hosts.items() if not state.reached}
     problems += [refusal for refusal in plan.refusals if not told.issuperset(refusal.host.split(", "))]
     return Verdict(

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from etcd_steward.desired import WantedFile
 from etcd_steward.observed import HostState
+from etcd_steward.platforms import INITS
 from etcd_steward.settings import Settings
 from etcd_steward.shell import Script, script
 from etcd_steward.templating import render
 from etcd_steward.topology import Cluster, Member
 
-__all__ = ["Schedule", "cron_mark", "job_path", "job_script", "schedule", "schedule_paths", "timer_name"]
+__all__ = [
+    "Schedule",
+    "cron_mark",
+    "job_path",
+    "job_script",
+    "schedule",
+    "schedule_paths",
+    "timer_name",
+    "unscheduled",
+]
 
 _TABLE = "/etc/crontabs/root"
 
@@ -94,7 +105,7 @@ class Schedule:
     service: str
     init: str
     wanted: bool
-    files: tuple[WantedFile, ...] = ()
+    files: tuple[WantedFile, ...] = field(default=(), repr=False)
     line: str = ""
 
     @property
@@ -136,7 +147,7 @@ def _same(state: HostState, wanted: WantedFile) -> bool:
 
 
 def schedule(cluster: Cluster, member: Member, init: str) -> Schedule:
-    """Work out the schedule of one member; each takes its own snapshots, at another minute than the others.
+    """Work out the schedule of one member; each takes its own snapshots, at another minute than its neighbours.
 
     Args:
         cluster: the cluster.
@@ -150,8 +161,8 @@ def schedule(cluster: Cluster, member: Member, init: str) -> Schedule:
     service = settings.etcd_service
     if not settings.etcd_snapshots:
         return Schedule(service, init, wanted=False)
-    number = [one.name for one in cluster.members].index(member.name)
-    minute = (7 + number * 60 // len(cluster.members)) % 60
+    # Names that count up lie 17 minutes apart, and nobody's minute changes when members come and go.
+    minute = 17 * sum(member.name.encode()) % 60
     content = "\n".join(
         [
             "#!/bin/sh",
@@ -187,3 +198,21 @@ def schedule(cluster: Cluster, member: Member, init: str) -> Schedule:
             WantedFile(timer, render("snapshot.timer.j2", **values), "644", "root:root", turn=False),
         ),
     )
+
+
+def unscheduled(cluster: Cluster, hosts: Mapping[str, HostState]) -> dict[str, tuple[str, ...]]:
+    """Find the hosts whose schedule is not as it should be.
+
+    Args:
+        cluster: the cluster.
+        hosts: what the probes told; of a host that was not reached, or whose init system is unknown, nothing is said.
+
+    Returns:
+        What `Schedule.lacking` told, for each host where it told anything.
+    """
+    lacking = {
+        member.host: tuple(schedule(cluster, member, hosts[member.host].init).lacking(hosts[member.host]))
+        for member in cluster.members
+        if hosts[member.host].reached and hosts[member.host].init in INITS
+    }
+    return {host: told for host, told in lacking.items() if told}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from etcd_steward.errors import Complaint
 from etcd_steward.snapshots import Manifest, freshness
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etcd_steward.observed import HostState
     from etcd_steward.run import Sight
     from etcd_steward.topology import Member
@@ -20,10 +21,17 @@ __all__ = ["latest", "on_controller", "on_hosts"]
 def latest(state: HostState) -> Manifest | None:
     """Return a host's latest verified snapshot by its own clock.
 
+    One that claims to come from the future only counts where there is no other: a clock that once ran ahead must not
+    hide that snapshots are taken. So does one of a cluster that lived there before: right after a restore it is all
+    there is, and the next hour brings one of its own.
+
     Args:
         state: what the probe told.
     """
-    return max(state.snapshots, key=lambda one: one.seconds, default=None)
+    identity = (state.record or {}).get("id")
+    own = [one for one in state.snapshots if one.cluster_id == identity] or list(state.snapshots)
+    past = [one for one in own if one.seconds <= state.now]
+    return max(past or own, key=lambda one: one.seconds, default=None)
 
 
 def on_hosts(sight: Sight) -> list[Complaint]:
@@ -73,24 +81,27 @@ def _host(member: Member, state: HostState) -> list[Complaint]:
     return [Complaint(member.host, told, wanted, f"look at `{logs}` there")]
 
 
-def on_controller(sight: Sight, copies: Iterable[Manifest]) -> list[str]:
+def on_controller(sight: Sight, copies: Iterable[Manifest], now: datetime) -> list[str]:
     """Say whether the controller's copies are old; only a note, as nothing is copied here by a schedule.
 
     Args:
         sight: what was seen.
         copies: the manifests in the controller's folder.
+        now: the controller's time.
 
     Returns:
         Notes.
     """
-    settings = sight.cluster.settings
+    cluster, settings = sight.cluster, sight.cluster.settings
     newest = max((one.seconds for one in copies), default=None)
     # Only who has ever made a copy here is told that it has become old.
     if newest is None:
         return []
-    judged = freshness(newest, int(time.time()), settings.etcd_snapshot_days * 24)
+    # Stamped by a host, judged by the controller: what clocks may differ by is not the future.
+    seconds = int(now.timestamp() + settings.etcd_max_skew)
+    judged = freshness(newest, seconds, settings.etcd_snapshot_days * 24)
     if judged.good:
         return []
-    return [
-        f"{sight.cluster.name}: the newest copy in {settings.etcd_backup_dir} is {judged.age} old; next: run deploys/backup.py"
-    ]
+    folder = settings.etcd_backup_dir
+    told = f"{judged.age} old" if judged.word == "old" else "of the future (look at the clocks)"
+    return [f"{cluster.name}: the newest copy in {folder} is {told}; next: run deploys/backup.py"]

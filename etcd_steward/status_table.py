@@ -16,6 +16,8 @@ from rich.text import Text
 from etcd_steward.facts.health import role
 from etcd_steward.plan import quorum
 from etcd_steward.report import Verdict, days_by_kind
+from etcd_steward.snapshot_report import latest
+from etcd_steward.snapshots import age
 from etcd_steward.work import ROLES
 
 if TYPE_CHECKING:
@@ -43,9 +45,10 @@ _COLUMNS = (
     "service",
     "alarms",
     "clock",
+    "snapshot",
     "aside",
 )
-_NUMBERS = {"db", "raft", "cert", "CA", "clock", "aside"}
+_NUMBERS = {"db", "raft", "cert", "CA", "clock", "snapshot", "aside"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Row:
         enabled: whether the service starts at boot.
         alarms: alarms that are raised.
         clock_skew: seconds by which the host's clock is surely ahead of the controller's; negative: behind.
+        snapshot_age: seconds since the host's latest verified snapshot; negative where its clock must have been wrong.
         aside: folders of data that lie aside.
     """
 
@@ -92,6 +96,7 @@ class Row:
     enabled: bool | None = None
     alarms: tuple[str, ...] = ()
     clock_skew: float | None = None
+    snapshot_age: int | None = None
     aside: tuple[str, ...] = ()
 
 
@@ -118,6 +123,7 @@ def _row(member: Member, state: HostState, now: datetime) -> Row:
         state.data.identity.member if state.data.identity else 0
     )
     word, why = _state(state)
+    snapshot = latest(state)
     return Row(
         host=member.host,
         member=member.name,
@@ -137,6 +143,7 @@ def _row(member: Member, state: HostState, now: datetime) -> Row:
         enabled=state.service.enabled,
         alarms=endpoint.alarms,
         clock_skew=round(state.skew(), 1),
+        snapshot_age=state.now - snapshot.seconds if snapshot else None,
         aside=state.aside,
     )
 
@@ -264,6 +271,7 @@ def _cells(row: Row) -> list[str]:
         f"{(row.service or '').partition(' (')[0]}{enabled}",
         ", ".join(row.alarms),
         _clock(row.clock_skew),
+        "" if row.snapshot_age is None else age(row.snapshot_age),
         str(len(row.aside)) if row.aside else "",
     ]
 

@@ -9,6 +9,7 @@ from pyinfra import context
 from etcd_steward.facts.slices import Slice
 from etcd_steward.observed import HostState
 from etcd_steward.settings import Settings, read_settings
+from etcd_steward.snapshot_report import latest
 from etcd_steward.snapshots import freshness
 
 __all__ = ["Snapshots", "SnapshotsDict", "describe"]
@@ -54,14 +55,14 @@ def describe(state: HostState, hours: int) -> SnapshotsDict:
     Returns:
         The latest; None for what there is none of.
     """
-    latest = max(state.snapshots, key=lambda one: one.seconds, default=None)
-    judged = freshness(latest.seconds if latest else None, state.now, hours, state.schedule.since)
+    found = latest(state)
+    judged = freshness(found.seconds if found else None, state.now, hours, state.schedule.since)
     return {
-        "file": latest.file if latest else None,
-        "time": latest.time if latest else None,
-        "revision": latest.revision if latest else None,
-        "keys": latest.keys if latest else None,
-        "age": state.now - latest.seconds if latest else None,
+        "file": found.file if found else None,
+        "time": found.time if found else None,
+        "revision": found.revision if found else None,
+        "keys": found.keys if found else None,
+        "age": state.now - found.seconds if found else None,
         "judgement": judged.word,
         "scheduled": state.schedule.enabled and state.schedule.active,
     }

@@ -104,7 +104,7 @@ def scheduled(schedule: Schedule, state: HostState) -> Commands:
     + state: what the probe told of the host
     """
     host = context.host
-    lacking = schedule.lacking(state)
+    lacking = schedule.lacking(state) if state.reached else []
     if not lacking:
         host.noop("snapshots are already scheduled" if schedule.wanted else "no snapshots are scheduled")
         return
@@ -113,9 +113,11 @@ def scheduled(schedule: Schedule, state: HostState) -> Commands:
     if not host.state.is_executing:
         yield StringCommand("# schedule snapshots:", ", ".join(lacking))
         return
+    switched = switch(schedule, lacking)
     yield writing(
         [Content(file.path, file.content, file.mode, file.owner) for file in files],
-        after=switch(schedule, lacking),
+        # What is started here lives on: it must not inherit the lock of `guard.sh`.
+        after=f"{{ {switched}\n}} 9>&-" if switched else "",
     )
 
 

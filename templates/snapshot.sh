@@ -105,10 +105,14 @@ prune() {
     while read -r old; do rm -f "$folder/$old.db" "$folder/$old.json" && say "pruned $old.db"; done
 }
 
-# The timer fires every hour, so that a failed or missed one is made up for; a time in the future proves nothing.
+# The timer fires every hour, so that a failed or missed one is made up for; a time in the future proves nothing, nor
+# does a snapshot of a cluster that lived here before. Without an answer from etcd all count, as none could be taken.
 due() {
-  listed | awk -v now="$(date +%s)" -v hours="$hours" '
-    { age = now - $3; if (age >= 0 && age + 300 < hours * 3600) fresh = 1 } END { exit fresh }'
+  id=$(ctl "$endpoint" endpoint status -w json | tail -n 1 | number cluster_id)
+  [ -z "$id" ] || id=$(printf '%016x' "$id")
+  listed | awk -v now="$(date +%s)" -v hours="$hours" -v id="$id" '
+    { age = now - $3; if ((id == "" || $1 "" == id "") && age >= 0 && age + 300 < hours * 3600) fresh = 1 }
+    END { exit fresh }'
 }
 
 ready() { # makes the folder, or refuses one that others can change

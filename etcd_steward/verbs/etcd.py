@@ -6,8 +6,9 @@ from pyinfra import context
 from pyinfra.api import deploy
 
 from etcd_steward.converge import Converge
-from etcd_steward.operations import account, cluster, joining, membership, release, time
+from etcd_steward.operations import account, cluster, joining, membership, release, snapshot, time
 from etcd_steward.run import cluster_run
+from etcd_steward.schedule import schedule
 
 __all__ = ["etcd"]
 
@@ -22,7 +23,8 @@ def etcd() -> None:
         return
     run: Converge = found.once("converge", lambda: Converge(found))
     job = run.job()
-    settings = job.sight.cluster.member(host.name).settings
+    member = job.sight.cluster.member(host.name)
+    settings = member.settings
     state = job.sight.hosts[host.name]
     left = job.works[host.name]
     wanted = job.wanted.get(host.name)
@@ -64,4 +66,7 @@ def etcd() -> None:
             what = job.plan.decisions[newcomer].action.capitalize()
             joining.joined(name=f"{what} {job.sight.cluster.member(newcomer).name}", run=run, _serial=True)
     membership.settled(name="Close the record", run=run)
+    snapshot.scheduled(
+        name="Schedule snapshots", schedule=schedule(job.sight.cluster, member, state.init), state=state
+    )
     cluster.verified(name="Verify the cluster", run=run)

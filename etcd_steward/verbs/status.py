@@ -8,6 +8,7 @@ from pyinfra import context
 from pyinfra.api import deploy
 
 from etcd_steward import report, status_table
+from etcd_steward.backups import backup_folder, kept
 from etcd_steward.cli_mode import asks_for_json
 from etcd_steward.operations import cluster
 from etcd_steward.run import ClusterRun, cluster_run
@@ -31,7 +32,7 @@ def _look_and_tell(run: ClusterRun) -> dict[str, str]:
     sight, now = run.look(only=True), run.now()
     settings = sight.cluster.settings
     plan = sight.decide()
-    verdict = report.examine(sight, plan, now)
+    verdict = report.examine(sight, plan, now, kept(backup_folder(settings)))
     # With pyinfra's own --json, standard output is its.
     stream = sys.stderr if asks_for_json() else sys.stdout
     status_table.show(sight, verdict, now, output=settings.etcd_output, stream=stream)

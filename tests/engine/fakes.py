@@ -36,6 +36,7 @@ from etcd_steward.parsing import parse_probe
 from etcd_steward.pki import issue
 from etcd_steward.record import Record, write_controller_record
 from etcd_steward.run import Sight
+from etcd_steward.schedule import schedule
 from etcd_steward.settings import read_settings
 from etcd_steward.topology import Cluster, Member, build_cluster
 from etcd_steward.work import ROLES, key_owner, leaf_spec, tools
@@ -301,7 +302,7 @@ class World:
         lines += [f"settled {wanted.settled}", *([] if self.record.open else ["formed"])]
         lines += [f"started {word} {rest}" for word, rest in wanted.started.items()]
         lines += [f"record {self.record.text(member).strip()}"]
-        lines += self._service(service)
+        lines += self._service(service) + self._schedule(member)
         lines += [f"process 4711 {settings.etcd_bin_dir}/etcd --config-file={settings.config_path}"]
         number = cluster_id or int(self.record.id, 16)
         identity = self.member_id(member)
@@ -334,6 +335,19 @@ class World:
             "service UnitFileState=enabled",
             f"service FragmentPath=/etc/systemd/system/{service}.service",
             "service NeedDaemonReload=no",
+        ]
+
+    def _schedule(self, member: Member) -> list[str]:
+        """Write what is told of a schedule that was set up a minute ago, so that no snapshot is due yet."""
+        own = schedule(self.cluster, member, self.init)
+        if not own.wanted:
+            return []
+        return [
+            *(f"file {file.sha256} {file.mode} {file.owner} {file.path}" for file in own.files),
+            f"schedule since={int(time.time()) - 60}",
+            "schedule ActiveState=active",
+            "schedule UnitFileState=enabled",
+            *([f"schedule line={own.line}"] if own.line else ["schedule NeedDaemonReload=no"]),
         ]
 
     def _endpoint(

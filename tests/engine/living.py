@@ -14,6 +14,7 @@ START, STOP = "rc-service --quiet etcd start", "rc-service --quiet etcd stop"
 OTHERS, AWAIT, PEERS = "for endpoint in $endpoints", "until=$((up + seconds))", "for peer in $peers"
 SHOWN = "peer_endpoint="
 WRITE = "put() {"
+SCHEDULE = "etcd-snapshot"
 MEMBERS = 'member add "$name" --learner'
 ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag)'
 SERVING, DISARM = "get etcd-steward", "alarm disarm"
@@ -55,7 +56,7 @@ class Living:
         return self.world.hosts
 
     def happened(self, event: str) -> list[str]:
-        """Name the hosts on which something happened, in order: start, stop, write."""
+        """Name the hosts on which something happened, in order: start, stop, write, schedule."""
         return [host for host, what in self.events if what == event]
 
     def reply(self, host: str, command: str) -> list[str] | None:
@@ -66,7 +67,7 @@ class Living:
             self.events.append((host, "stop"))
             self.running.discard(host)
         if WRITE in command:
-            self.events.append((host, "write"))
+            self.events.append((host, "schedule" if SCHEDULE in command else "write"))
         if START in command:
             self.events.append((host, "start"))
             self.running.add(host)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -171,6 +172,37 @@ def test_f22_pruning_touches_no_file_that_no_manifest_of_ours_names(tmp_path: Pa
     }
 
 
+def is_due(folder: Path, answer: str, *found: Manifest) -> bool:
+    for one in found:
+        (folder / one.file).write_text("")
+        (folder / one.file).with_suffix(".json").write_text(one.line + "\n")
+    text = script("ctl.sh", "snapshot.sh", folder=str(folder), keep=12, days=30, hours=6, endpoint="")
+    status = f"ctl() {{ printf '%s\\n' '{answer}'; }}\ndate() {{ echo {NOW}; }}\ndue"
+    done = subprocess.run(["sh", "-c", f"{text + ''}\n{status}"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("", "")
+    return done.returncode == 0
+
+
+# 15222699925726973029 is d341e4eddb524c65, beyond what fits a signed number.
+OWN = '[{"Status":{"header":{"cluster_id":15222699925726973029,"member_id":1}}}]'
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "due"),
+    [
+        (OWN, {"seconds": NOW - 5 * HOUR}, False),
+        (OWN, {"seconds": NOW - 6 * HOUR}, True),
+        (OWN, {"seconds": NOW + HOUR}, True),
+        (OWN, {"seconds": NOW - HOUR, "cluster_id": "00000000000000aa"}, True),
+        ("connection refused", {"seconds": NOW - HOUR, "cluster_id": "00000000000000aa"}, False),
+    ],
+)
+def test_one_is_due_when_the_newest_of_this_cluster_is_old_and_a_wrong_clock_proves_nothing(
+    tmp_path: Path, answer: str, more: dict[str, Any], due: bool
+) -> None:
+    assert is_due(tmp_path, answer, manifest(**more)) == due
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -309,11 +341,26 @@ def test_copies_on_the_controller_are_readable_by_nobody_else_and_stay_out_of_gi
     assert backups.kept(folder) == [right]
 
 
-def test_the_members_take_their_snapshots_at_different_minutes() -> None:
-    lines = [schedule(cluster(), member, "openrc").line for member in cluster().members]
-    assert [one.split()[0] for one in lines] == ["7", "27", "47"]
-    timers = [schedule(cluster(), member, "systemd").files[2].content for member in cluster().members]
-    assert ["*-*-* *:07:00" in timers[0], "*-*-* *:27:00" in timers[1]] == [True, True]
+@pytest.mark.parametrize("pattern", ["n{}", "etcd-{}", "pi-{}.example.org", "10-0-0-{}"])
+def test_the_members_take_their_snapshots_at_different_minutes(pattern: str) -> None:
+    members = [replace(cluster().members[0], name=pattern.format(number)) for number in range(1, 12)]
+    minutes = {schedule(cluster(), member, "openrc").line.split()[0] for member in members}
+    assert len(minutes) == len(members)
+
+
+@pytest.mark.parametrize("init", ["openrc", "systemd"])
+def test_a_members_schedule_is_the_same_whoever_else_is_a_member(init: str) -> None:
+    few, (first, *_) = replace(cluster(), members=cluster().members[:1]), cluster().members
+    assert schedule(few, first, init) == schedule(cluster(), first, init)
+    (minute,) = re.findall(
+        r"^(?:OnCalendar=\*-\*-\* \*:)?([0-5]?[0-9])[ :]", _starts(first, init), re.MULTILINE
+    )
+    assert 0 <= int(minute) < 60
+
+
+def _starts(member: Member, init: str) -> str:
+    wanted = schedule(cluster(), member, init)
+    return wanted.line or wanted.files[2].content
 
 
 def test_a_schedule_lacks_nothing_only_while_it_runs_and_its_files_are_as_they_should_be() -> None:
@@ -356,7 +403,41 @@ def test_status_names_the_host_whose_snapshots_are_old_or_not_scheduled() -> Non
 
 def test_an_old_copy_on_the_controller_is_only_a_note_and_none_at_all_is_no_fault() -> None:
     seen = sight(etcd_snapshot_days=7)
-    assert snapshot_report.on_controller(seen, []) == []
-    assert snapshot_report.on_controller(seen, [manifest(seconds=int(time.time()) - 5 * DAY)]) == []
-    (note,) = snapshot_report.on_controller(seen, [manifest(seconds=int(time.time()) - 9 * DAY)])
-    assert "9 d old" in note
+    now = datetime.fromtimestamp(NOW, UTC)
+
+    def notes(*taken: int) -> list[str]:
+        return snapshot_report.on_controller(seen, [manifest(seconds=seconds) for seconds in taken], now)
+
+    assert notes() == notes(NOW - 5 * DAY) == notes(NOW - 9 * DAY, NOW - 5 * DAY) == notes(NOW + 1) == []
+    (note,) = notes(NOW - 9 * DAY)
+    assert "9 d old; next: run deploys/backup.py" in note
+    (note,) = notes(NOW + DAY)
+    assert "of the future (look at the clocks)" in note
+
+
+def judged(*snapshots: Manifest, **more: Any) -> list[str]:
+    state = host("h1", 1, 9, snapshots=snapshots, **{**SCHEDULED, **more})
+    return [one.found for one in snapshot_report.on_hosts(sight(state, host("h2", 2, 9), host("h3", 3, 9)))]
+
+
+def test_a_clock_that_once_ran_ahead_neither_proves_a_fresh_snapshot_nor_hides_one() -> None:
+    future = manifest(seconds=NOW + DAY, time="2026-09-22T00:00:00Z")
+    assert judged(future) == ["a snapshot of the future (2026-09-22T00:00:00Z)"]
+    assert judged(future, manifest(seconds=NOW - HOUR)) == []
+    assert judged(future, manifest(seconds=NOW - DAY)) == ["the newest snapshot 24 h old"]
+
+
+def test_the_snapshots_of_a_cluster_that_lived_there_before_count_only_while_there_is_no_other() -> None:
+    record, earlier = {"id": "00000000000000aa"}, manifest(seconds=NOW - HOUR)
+    assert judged(earlier, record=record) == []
+    own = manifest(seconds=NOW - DAY, cluster_id="00000000000000aa")
+    assert judged(earlier, own, record=record) == ["the newest snapshot 24 h old"]
+    assert judged(earlier, own, record={"id": earlier.cluster_id}) == []
+
+
+def test_a_schedule_that_is_switched_off_is_told_although_the_newest_snapshot_is_fresh() -> None:
+    for off in (
+        ScheduleState(since=NOW - DAY, enabled=False, active=True),
+        ScheduleState(since=NOW - DAY, enabled=True, active=False),
+    ):
+        assert judged(manifest(), schedule=off) == ["a schedule of snapshots that is switched off"]

@@ -18,7 +18,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 KEYS = "cluster id time healthy leader voters voters_wanted members problems notes"
 MEMBER_KEYS = (
     "host member state why id version role db_size db_in_use raft_index raft_applied raft_term "
-    "certificate_days ca_days service enabled alarms clock_skew aside"
+    "certificate_days ca_days service enabled alarms clock_skew snapshot_age aside"
 )
 
 
