@@ -36,6 +36,8 @@ def decide(
         The plan; with refusals in it nothing may be changed.
     """
     records = {place: record for place, record in records.items() if record.id != forget}
+    # What is told does not depend on who answered first.
+    hosts = {member.host: hosts[member.host] for member in cluster.members}
     decisions: dict[str, Decision] = {}
     refusals: list[Complaint] = []
     doubles = _double_identities(cluster, hosts)
