@@ -5,11 +5,12 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
-from etcd_steward.operations import account, cluster, exclusive, membership, release, time
+from etcd_steward.operations import account, cluster, exclusive, membership, release, snapshot, time
 from etcd_steward.operations import restore as restoring
 from etcd_steward.restoration import Restoration
 from etcd_steward.restoring import restored_already
 from etcd_steward.run import ClusterRun, cluster_run
+from etcd_steward.schedule import schedule
 
 __all__ = ["restore"]
 
@@ -31,7 +32,8 @@ def restore() -> None:
         return
     run: Restoration = found.once("restoration", lambda: Restoration(found))
     job = run.job()
-    settings = job.sight.cluster.member(host.name).settings
+    member, state = job.sight.cluster.member(host.name), job.sight.hosts[host.name]
+    settings = member.settings
     wanted = job.wanted.get(host.name)
 
     cluster.confirmed(name="Look again", run=run, verb="restore")
@@ -41,7 +43,7 @@ def restore() -> None:
             servers=settings.etcd_time_servers,
             timezone=settings.etcd_timezone,
             step=settings.etcd_time_step,
-            state=job.sight.hosts[host.name],
+            state=state,
         )
     account.present(
         name="Make the system account",
@@ -71,6 +73,9 @@ def restore() -> None:
     restoring.compared(name="Compare with the manifest", run=run)
     cluster.formed(name="Await the cluster", run=run)
     membership.settled(name="Close the record", run=run)
+    snapshot.scheduled(
+        name="Schedule snapshots", schedule=schedule(job.sight.cluster, member, state.init), state=state
+    )
     cluster.verified(name="Verify the cluster", run=run)
 
 

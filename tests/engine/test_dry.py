@@ -29,9 +29,10 @@ DUE = {
     "maintain": ({}, {"alarms": ("NOSPACE",)}),
     "remove": ({"etcd_member": "n3"}, {}),
     "reset": ({"etcd_reset": "its id"}, {}),
+    "restore": ({"etcd_restore_over": "its id"}, {}),
 }
 # What a look may ask besides the probe: each only reads.
-LOOKS = ("*.json; do [ -f",)
+LOOKS = ("*.json; do [ -f", "sed -n 's/^initial-cluster")
 
 
 @pytest.fixture
@@ -85,7 +86,11 @@ def test_a_dry_run_creates_nothing_on_the_hosts_and_nothing_on_the_controller(wo
     [
         *((verb, None) for verb in DUE),
         # The others refuse a limit that leaves out who is needed, dry or not.
-        *((verb, [HOSTS[1]]) for verb in DUE if verb not in {"maintain", "remove", "reset", "rotate_ca"}),
+        *(
+            (verb, [HOSTS[1]])
+            for verb in DUE
+            if verb not in {"maintain", "remove", "reset", "restore", "rotate_ca"}
+        ),
     ],
 )
 def test_a_dry_run_names_the_operations_of_the_run_in_their_order(world, verb, limit):
@@ -115,3 +120,18 @@ def test_names_are_sentences_without_anything_that_differs_from_run_to_run(world
         data = due(world, verb)
         for name in run_deploy(world.hosts, getattr(verbs, verb), mode="dry", data=data).operations:
             assert re.fullmatch(rf"{verb} \| [A-Z0-9][A-Za-z0-9().`: ]+", name), name
+
+
+def test_a_host_that_gets_its_data_by_a_restore_gets_a_schedule_too(world):
+    data = due(world, "restore")
+    world.hosts[HOSTS[2]].lines = [line for line in world.hosts[HOSTS[2]].lines if "schedule " not in line]
+    dry = run_deploy(world.hosts, verbs.restore, mode="dry", data=data)
+    assert dry.refused == ""
+    changing = {
+        host.name
+        for host, operations in dry.state.ops.items()
+        for number, operation in operations.items()
+        if dry.state.op_meta[number].names == {"restore | Schedule snapshots"}
+        and operation.operation_meta.will_change
+    }
+    assert changing == {HOSTS[2]}
