@@ -64,8 +64,12 @@ class Report:
 
     @property
     def tls_failures(self) -> int:
-        """How many tries ended in TLS."""
-        return sum(count for reason, count in self.reasons.items() if "ssl" in reason.lower())
+        """How many tries TLS refused; a member that stops ends connections, also in the middle of a handshake."""
+        return sum(
+            count
+            for reason, count in self.reasons.items()
+            if "ssl" in reason.lower() and "SSLEOFError" not in reason
+        )
 
 
 class Writer:
