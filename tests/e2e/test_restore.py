@@ -153,5 +153,5 @@ def test_a_snapshot_makes_the_cluster_on_three_new_hosts_once_the_old_ones_surel
     finally:
         (site.pki / "cluster.json").write_text(controller)
         for host in site.hosts:
-            host.run("systemctl start etcd")
+            host.run("systemctl start --no-block etcd")
     wait_until("healthy old cluster for the next test", lambda: site.etcdctl(site.hosts[0], "get", "k1"))
