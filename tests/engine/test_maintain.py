@@ -16,11 +16,6 @@ EAGER = {"etcd_maintain_quota_fraction": 0, "etcd_maintain_fragmentation": 0.1}
 
 
 @pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
-
-
-@pytest.fixture
 def full(world):
     """Give a cluster under the alarm NOSPACE."""
     for host in HOSTS:

@@ -12,11 +12,6 @@ N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
 
 
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
-
-
 def out(living, member, mode="", **more):
     return run_deploy(living.hosts, remove, data={"etcd_member": member}, mode=mode, **more)
 

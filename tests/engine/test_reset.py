@@ -5,16 +5,11 @@ import re
 import pytest
 
 from etcd_steward.verbs import reset
-from tests.engine.fakes import World, run_deploy
+from tests.engine.fakes import run_deploy
 from tests.engine.living import ASIDE, Living
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
-
-
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
 
 
 def end(living, typed=None, mode="", **more):

@@ -1,0 +1,190 @@
+"""What is promised about members that `deploys/etcd.py` changes one at a time, over pretended hosts."""
+
+import pytest
+
+from etcd_steward.verbs import etcd
+from tests.engine.common import HOSTS, MODES, N1, N2, N3, SLOWER, lost_disk, stops_when
+from tests.engine.fakes import World, run_deploy
+from tests.engine.living import AWAIT, OTHERS, START, STOP, Living, value
+
+
+def test_f18_f19_members_are_restarted_one_by_one_the_leader_last_and_after_it_has_handed_over(world):
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd, data=SLOWER)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.happened("stop") == [N2, N3, N1]
+    assert [what for _, what in living.events] == [
+        *("stop", "write", "start"),
+        *("stop", "write", "start"),
+        *("move", "stop", "write", "start"),
+    ]
+    assert "voters 3, quorum 2, healthy 3 -> 2 while n1 restarts" in result.log
+    assert "leadership moved to n2" in result.log
+
+
+def test_a_member_that_is_down_has_its_turn_first(world):
+    world.show(N3, "stopped")
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd, data=SLOWER)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.happened("start") == [N3, N2, N1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_after_one_failed_turn_no_other_member_is_touched(world, mode, how):
+    attempts = []
+
+    def fails(host, command):
+        if STOP in command:
+            attempts.append(host)
+            return how
+        return ""
+
+    result = run_deploy(Living(world, fails).hosts, etcd, data=SLOWER, mode=mode)
+    assert len(attempts) == 1
+    assert result.failed == set(HOSTS)
+    assert f"left untouched, because {attempts[0]} failed in this run" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_member_that_does_not_come_back_stops_the_roll(world, hurried, mode):
+    living = Living(world)
+
+    def fails(_host, command):
+        if START in command:
+            living.running.clear()
+        return ""
+
+    living.fails = fails
+    living._answer = lambda host, command, ask=living._answer: (
+        ["waiting connection refused"] if AWAIT in command else ask(host, command)
+    )
+    result = run_deploy(living.hosts, etcd, data=SLOWER, mode=mode)
+    assert len(living.happened("stop")) == 1
+    assert result.failed == set(HOSTS)
+    assert "not healthy after 90 s (connection refused), wanted it healthy" in result.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_turn_needs_all_other_voters_healthy(world, mode):
+    living = Living(world)
+    living._answer = lambda host, command, ask=living._answer: (
+        [f"down {world.cluster.member(N3).client_url} no route to host"]
+        if OTHERS in command
+        else ask(host, command)
+    )
+    result = run_deploy(living.hosts, etcd, data=SLOWER, mode=mode)
+    assert living.events == []
+    assert result.failed == set(HOSTS)
+    assert "found other voters down (" in result.log
+
+
+def test_a_failure_before_the_turns_gives_nobody_a_turn(world):
+    world.hosts[N3].lines = [line for line in world.hosts[N3].lines if not line.startswith("account ")]
+    living = Living(world, stops_when(lambda _host, command: "addgroup" in command))
+    result = run_deploy(living.hosts, etcd, data=SLOWER)
+    assert living.happened("stop") == []
+    assert N3 in result.failed
+
+
+def test_a_rerun_after_a_failed_turn_finishes_the_work(world):
+    broken = [True]
+    living = Living(
+        world, stops_when(lambda host, command: broken[0] and host == N3 and STOP in command, "after")
+    )
+    assert run_deploy(living.hosts, etcd, data=SLOWER).failed
+    broken[0] = False
+    result = run_deploy(living.hosts, etcd, data=SLOWER)
+    assert (result.refused, result.failed) == ("", set())
+
+
+def test_a_certificate_is_made_anew_in_the_members_turn_without_a_restart(world):
+    missing = world.cluster.member(N2).settings.certificate_path("peer", "n2")
+    world.hosts[N2].lines = [line for line in world.hosts[N2].lines if missing not in line]
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.events == [(N2, "write")]
+    assert "PRIVATE KEY" in "".join(result.stdin[N2])
+
+
+def test_two_members_are_not_restarted_without_consent(tmp_path):
+    world = World(tmp_path, ("n1", "n2"), etcd_allow_even=True)
+    result = run_deploy(Living(world).hosts, etcd, data=SLOWER)
+    assert (
+        "found 2 voters, so that a restart loses the quorum, wanted consent, or at least 3 voters"
+        in result.refused
+    )
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd, data={**SLOWER, "etcd_allow_outage": True})
+    assert (result.refused, result.failed) == ("", set())
+    assert living.happened("stop") == [N2, N1]
+
+
+def test_f36_a_raised_quota_is_delivered_under_the_alarm_nospace_and_the_way_leads_to_maintain(world):
+    living = Living(world)
+    living.alarms = ("NOSPACE",)
+    for host in HOSTS:
+        world.show(host, "converged", alarms=living.alarms)
+    raised = {"etcd_config": {"quota-backend-bytes": 8 * 2**30}}
+    result = run_deploy(living.hosts, etcd, data=raised)
+    assert living.happened("stop") == [N2, N3, N1]
+    # The alarm is still raised, so this is not the promise.
+    assert result.failed == set(HOSTS)
+    assert "found the alarm NOSPACE, wanted none; next: run deploys/maintain.py" in result.log
+
+
+def test_a_member_that_lost_its_data_while_all_were_down_is_to_be_replaced_and_not_run_again(world):
+    for host in (N1, N2):
+        world.show(host, "stopped")
+    lost_disk(world, N3)
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd)
+    assert sorted(living.happened("start")) == [N1, N2]
+    assert N3 in result.failed
+    (told,) = [line for line in result.log.splitlines() if "though the cluster knows this member" in line]
+    assert "run with --data etcd_replace=n3" in told
+    assert "next: run deploys/etcd.py" not in result.log
+
+
+# A member at another address than the cluster lists.
+
+OLD = "https://198.18.99.99"
+
+
+@pytest.fixture
+def moved(world):
+    """Let n3 be listed at another address, and be stopped here."""
+    place = f"https://{world.cluster.member(N3).address}"
+    world.show(N3, "stopped")
+    for host in (N1, N2):
+        world.hosts[host].lines = [
+            line.replace(f'"{place}:', f'"{OLD}:') if line.startswith("etcd members") else line
+            for line in world.hosts[host].lines
+        ]
+    return Living(world)
+
+
+@pytest.mark.parametrize("original", ["alive", "unhealthy", "gone"])
+def test_f10_f49_a_member_is_moved_only_where_its_original_is_gone(moved, original):
+    told = {
+        "alive": moved._status(N3).replace("status ", f"status {OLD}:2379 ", 1),
+        "gone": f"down {OLD}:2379 no route to host",
+    }
+    told["unhealthy"] = f"down {OLD}:2379 context deadline exceeded"
+    moved._status_of = lambda url, ask=moved._status_of: told[original] if url == f"{OLD}:2379" else ask(url)
+    # One that is cut off from the others is not healthy, but tells its status.
+    moved._answer = lambda host, command, ask=moved._answer: (
+        [told["alive" if original == "unhealthy" else original]]
+        if OTHERS in command and value(command, "unwell")
+        else ask(host, command)
+    )
+    result = run_deploy(moved.hosts, etcd)
+    if original != "gone":
+        assert moved.events == []
+        assert f"alive at {OLD}:2379, and its data on this host too, wanted one of them" in result.log
+        assert N3 in result.failed
+    else:
+        assert moved.events[:2] == [(N1, "update"), (N3, "write")]
+        assert result.failed == set()
