@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from etcd_steward import releases, verbs
+from etcd_steward import gating, releases, verbs
 from tests.engine.fakes import PROBE, World, run_deploy
 from tests.engine.living import Living
 
@@ -41,6 +41,8 @@ def world(tmp_path, monkeypatch):
     archive = tmp_path / "archive.tar.gz"
     archive.write_bytes(b"archive")
     monkeypatch.setattr(releases, "obtain", lambda *_args, **_more: releases.Archive(archive, "0" * 64))
+    # Pretended members answer at once or never.
+    monkeypatch.setattr(gating, "_PATIENCE", 0)
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     return World(tmp_path / "controller", now=datetime.now(UTC) - timedelta(days=10))
