@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.e2e.writer import TOLD
 from tests.targets import bases, hosts, leftovers, mirror
 from tests.targets import images as target_images
 from tests.targets.common import run
@@ -78,6 +79,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if tally:
         text = ", ".join(f"{name} {count}" for name, count in tally.items())
         terminalreporter.write_line(f"tests by target: {text}")
+    for line in TOLD:
+        terminalreporter.write_line(f"writes during {line}")
 
 
 @pytest.fixture(scope="session")

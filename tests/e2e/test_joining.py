@@ -32,7 +32,9 @@ def members(site: Site, host: Host) -> dict[str, dict[str, object]]:
     return {str(one.get("name")): one for one in listed}
 
 
-def test_f07_f09_a_cluster_grows_from_one_to_five_and_loses_a_disk_without_losing_a_write(site: Site) -> None:
+def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_without_losing_a_write(
+    site: Site,
+) -> None:
     everybody = site.hosts
     first, second, third = everybody[:3]
     site.hosts = everybody[:1]
@@ -53,7 +55,7 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_and_loses_a_disk_without_losin
         site.hosts = everybody
         outcome = site.etcd("-y").succeeded()
         assert "Finish n4" in outcome.text
-    print("grow 1 to 5:", writer.report.nothing_lost())
+    writer.report.nothing_lost().told("etcd.py, growing from 1 to 3 to 5 members")
     listed = members(site, first)
     assert sorted(listed) == ["n1", "n2", "n3", "n4", "n5"]
     assert not any(one.get("isLearner") for one in listed.values())
@@ -64,10 +66,18 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_and_loses_a_disk_without_losin
     site.etcd("-y").refused("though the cluster knows this member", "etcd_replace=n2")
     with Writer(site) as writer:
         outcome = site.etcd("-y", "--data=etcd_replace=n2").succeeded()
-    print("replace:", writer.report.nothing_lost())
+    writer.report.nothing_lost().told("etcd.py, replacing a member whose disk was lost")
     assert "is removed, then joins anew" in outcome.text
     assert members(site, third)["n2"]["ID"] != before
     assert len(site.cluster_ids()) == 1
+    site.etcd("-y").unchanged()
+
+    with Writer(site, through=everybody[:3]) as writer:
+        for name in ("n5", "n4"):
+            site.run("-y", f"--data=etcd_member={name}", "deploys/remove.py").succeeded()
+            site.hosts = [host for host in site.hosts if host.name != name]
+    writer.report.nothing_lost().told("remove.py, shrinking from 5 to 3 members")
+    assert sorted(members(site, first)) == ["n1", "n2", "n3"]
     site.etcd("-y").unchanged()
 
 

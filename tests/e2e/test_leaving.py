@@ -63,7 +63,7 @@ def test_the_leader_leaves_without_a_lost_write_and_a_second_run_finds_it_gone(
     others = [host for host in site.hosts if host is not left]
     with Writer(site, through=others) as writer:
         outcome = remove(site, left.name).succeeded()
-    writer.report.nothing_lost()
+    writer.report.nothing_lost().told("remove.py of the leader, 3 to 2 members")
     assert "voters 3 -> 2, quorum 2 -> 2, healthy 3 -> 2" in outcome.text
     assert "leadership moved to" in outcome.text
     assert set(listed(site, others[0])) == {host.name for host in others}

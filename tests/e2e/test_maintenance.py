@@ -94,7 +94,7 @@ def test_members_are_defragmented_one_at_a_time_and_no_write_is_lost(site: Site)
     assert sizes(site) == before, "what is below the thresholds is left alone"
     with Writer(site) as writer, Poller(site) as poller:
         maintain(site, "--data=etcd_compact=true", "--data=etcd_compact_keep=1", *EAGER).succeeded()
-    writer.report.nothing_lost()
+    writer.report.nothing_lost().told("maintain.py, compacting and defragmenting")
     assert overlaps(poller.down) == []
     after = sizes(site)
     assert all(after[name] < before[name] / 2 for name in before), (before, after)

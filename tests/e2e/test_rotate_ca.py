@@ -110,7 +110,7 @@ def test_f16_clients_go_on_while_a_cluster_gets_new_authorities_and_every_run_is
 
         cut(site, "healthy 3 -> 2 while", 2, READY)
         site.run("-y", READY, ROTATE).succeeded()
-    report = writer.report.nothing_lost().told("rotate_ca")
+    report = writer.report.nothing_lost().told("rotate_ca.py, killed in each phase and run again")
     assert client.tls_failures == []
     assert report.tls_failures == 0, report.reasons
     assert min(client.answers[host.name] for host in site.hosts) > 0

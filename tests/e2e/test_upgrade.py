@@ -108,11 +108,7 @@ def unpack(host: Host, version: str) -> str:
 
 
 def tell(writer: Writer, what: str) -> None:
-    report = writer.report.nothing_lost()
-    print(
-        f"{what}: {report.acknowledged} writes acknowledged, 0 lost, {report.failed} failed, "
-        f"longest stall {report.longest_stall_ms} ms"
-    )
+    writer.report.nothing_lost().told(f"upgrade.py, {what}")
 
 
 def test_a_cluster_climbs_from_3_4_to_3_5_with_a_canary_and_a_way_back(site: Site) -> None:

@@ -25,6 +25,7 @@ PORT = 2379
 PAUSE = 0.02
 ASK_SECONDS = 3
 READ_SECONDS = 30
+TOLD: list[str] = []  # what each verb cost its writer, for the end of the test run
 
 
 @dataclass
@@ -55,10 +56,10 @@ class Report:
         return self
 
     def told(self, what: str) -> Report:
-        """Print what this cost the writer."""
-        print(
-            f"{what}: {self.acknowledged} writes acknowledged, {self.failed} failed, "
-            f"longest stall {self.longest_stall_ms} ms, lost {len(self.lost)}"
+        """Have the end of the test run print what this cost the writer."""
+        TOLD.append(
+            f"{what}: {self.acknowledged} acknowledged, {self.failed} failed, longest stall {self.longest_stall_ms} ms, "
+            f"lost {len(self.lost)}"
         )
         return self
 
