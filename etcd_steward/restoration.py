@@ -17,7 +17,8 @@ from etcd_steward.identity import Identity
 from etcd_steward.job import Job, make_job, reasons_against
 from etcd_steward.observed import Data, Endpoint, HostState
 from etcd_steward.plan import Plan
-from etcd_steward.restoring import Restore, choose_restore
+from etcd_steward.restored import Restore
+from etcd_steward.restoring import choose_restore
 from etcd_steward.run import ClusterRun, Sight, refuse
 from etcd_steward.snapshots import Manifest
 

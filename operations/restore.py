@@ -13,7 +13,7 @@ from etcd_steward.drilling import Trial, try_out
 from etcd_steward.failing import fail, failing
 from etcd_steward.identity import parse_wal_head
 from etcd_steward.platforms import INITS
-from etcd_steward.restoring import bump_words, incoming, staged_revision
+from etcd_steward.restored import bump_words, incoming, staged_revision
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script, script
 from etcd_steward.snapshots import differences

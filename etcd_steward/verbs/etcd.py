@@ -6,9 +6,10 @@ from pyinfra import context
 from pyinfra.api import deploy
 
 from etcd_steward.converge import Converge
-from etcd_steward.operations import account, cluster, joining, membership, release, snapshot, time
+from etcd_steward.operations import cluster, joining, membership, snapshot
 from etcd_steward.run import cluster_run
 from etcd_steward.schedule import schedule
+from etcd_steward.verbs.preparing import prepare
 
 __all__ = ["etcd"]
 
@@ -24,37 +25,10 @@ def etcd() -> None:
     run: Converge = found.once("converge", lambda: Converge(found))
     job = run.job()
     member = job.sight.cluster.member(host.name)
-    settings = member.settings
     state = job.sight.hosts[host.name]
-    left = job.works[host.name]
-    wanted = job.wanted.get(host.name)
 
     cluster.confirmed(name="Look again", run=run)
-    if settings.etcd_time_sync:
-        time.synchronised(
-            name="Synchronise the clock",
-            servers=settings.etcd_time_servers,
-            timezone=settings.etcd_timezone,
-            step=settings.etcd_time_step,
-            state=state,
-        )
-    account.present(
-        name="Make the system account",
-        user=settings.etcd_user,
-        group=settings.etcd_group,
-        uid=settings.etcd_uid,
-        gid=settings.etcd_gid,
-        missing=left.account,
-    )
-    cluster.ready(name="Judge clock and disk", run=run)
-    release.staged(
-        name="Stage the release",
-        version=str(wanted.version) if wanted else settings.etcd_version,
-        obtain=run.archive(host),
-        prefix=settings.etcd_prefix,
-        arch=run.arch(host.name),
-        missing=left.stage,
-    )
+    prepare(host, run)
     membership.opened(name="Open the record", run=run)
     membership.started(name="Start the members", run=run)
     cluster.formed(name="Await the cluster", run=run)

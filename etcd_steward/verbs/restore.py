@@ -5,12 +5,13 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
-from etcd_steward.operations import account, cluster, exclusive, membership, release, snapshot, time
+from etcd_steward.operations import cluster, exclusive, membership, snapshot
 from etcd_steward.operations import restore as restoring
 from etcd_steward.restoration import Restoration
-from etcd_steward.restoring import restored_already
+from etcd_steward.restored import restored_already
 from etcd_steward.run import ClusterRun, cluster_run
 from etcd_steward.schedule import schedule
+from etcd_steward.verbs.preparing import prepare
 
 __all__ = ["restore"]
 
@@ -33,35 +34,9 @@ def restore() -> None:
     run: Restoration = found.once("restoration", lambda: Restoration(found))
     job = run.job()
     member, state = job.sight.cluster.member(host.name), job.sight.hosts[host.name]
-    settings = member.settings
-    wanted = job.wanted.get(host.name)
 
     cluster.confirmed(name="Look again", run=run, verb="restore")
-    if settings.etcd_time_sync:
-        time.synchronised(
-            name="Synchronise the clock",
-            servers=settings.etcd_time_servers,
-            timezone=settings.etcd_timezone,
-            step=settings.etcd_time_step,
-            state=state,
-        )
-    account.present(
-        name="Make the system account",
-        user=settings.etcd_user,
-        group=settings.etcd_group,
-        uid=settings.etcd_uid,
-        gid=settings.etcd_gid,
-        missing=job.works[host.name].account,
-    )
-    cluster.ready(name="Judge clock and disk", run=run)
-    release.staged(
-        name="Stage the release",
-        version=str(wanted.version) if wanted else settings.etcd_version,
-        obtain=run.archive(host),
-        prefix=settings.etcd_prefix,
-        arch=run.arch(host.name),
-        missing=job.works[host.name].stage,
-    )
+    prepare(host, run)
     restoring.obtained(name="Obtain the snapshot", run=run)
     restoring.tried(name="Try the snapshot", run=run)
     restoring.staged(name="Restore beside the data", run=run)

@@ -5,19 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from etcd_steward import restoring
+from etcd_steward import elsewhere, restoring
+from etcd_steward.drilling import Trial
 from etcd_steward.identity import Identity
 from etcd_steward.observed import Data, Endpoint, Process
 from etcd_steward.plan import decide
 from etcd_steward.record import Record
-from etcd_steward.restoring import (
-    choose_restore,
-    incoming,
-    known_elsewhere,
-    restored_already,
-    staged_revision,
-    unfinished,
-)
+from etcd_steward.restored import incoming, restored_already, staged_revision, unfinished
+from etcd_steward.restoring import choose_restore
 from etcd_steward.snapshots import Manifest
 from tests.engine.fakes import World
 
@@ -63,8 +58,8 @@ def world(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _nobody_is_asked(monkeypatch):
-    monkeypatch.setattr(restoring, "ask", lambda *_: [])
-    chosen = restoring.Trial(Manifest.read(LINE), None, "/backups/etcd-n1-r9.db", here=True)
+    monkeypatch.setattr(elsewhere, "ask", lambda *_: [])
+    chosen = Trial(Manifest.read(LINE), None, "/backups/etcd-n1-r9.db", here=True)
     monkeypatch.setattr(restoring, "choose_trial", lambda *_, **__: (chosen, []))
 
 
@@ -128,7 +123,7 @@ def test_all_members_are_restored_together(world):
 
 def test_f49_a_known_member_on_no_host_of_the_inventory_must_be_named(world, monkeypatch):
     url = world.cluster.members[0].peer_url
-    monkeypatch.setattr(restoring, "ask", lambda *_: [f"n1={url},n9=https://192.0.2.9:2380"])
+    monkeypatch.setattr(elsewhere, "ask", lambda *_: [f"n1={url},n9=https://192.0.2.9:2380"])
     sight = host_of(lost(world), N1, formed=True)
     (told,) = sentences(sight)
     assert "the known member n9 (https://192.0.2.9:2380)" in told
@@ -139,10 +134,10 @@ def test_f49_a_known_member_on_no_host_of_the_inventory_must_be_named(world, mon
 def test_where_nothing_else_is_left_the_record_names_the_known_members(world):
     sight = lost(world)
     bare = {host: replace(state, data=Data("empty")) for host, state in sight.hosts.items()}
-    assert known_elsewhere(replace(sight, hosts=bare), []) == {}
+    assert elsewhere.known_elsewhere(replace(sight, hosts=bare), []) == {}
     moved = Record("etcd", "1", "etcd-aa", open=False, members={"n1": "00000000000000f1"})
     sight = replace(sight, hosts=bare, records={"the controller": moved})
-    assert known_elsewhere(sight, []) == {"n1": "id 00000000000000f1"}
+    assert elsewhere.known_elsewhere(sight, []) == {"n1": "id 00000000000000f1"}
 
 
 def begun(world, sight):

@@ -1,0 +1,89 @@
+"""Members that are known, but on none of the inventory's hosts: two clusters must not serve the same clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+
+from etcd_steward.errors import Complaint
+from etcd_steward.shell import Script
+from etcd_steward.talk import ask
+from etcd_steward.topology import member_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etcd_steward.run import ClusterRun, Sight
+
+__all__ = ["elsewhere", "known_elsewhere"]
+
+
+def elsewhere(run: ClusterRun, sight: Sight) -> list[Complaint]:
+    """Complain of known members that nobody proved stopped, and that the operator did not name.
+
+    Args:
+        run: the run.
+        sight: what was seen.
+    """
+    known = known_elsewhere(sight, _last_lists(run, sight))
+    missing = [name for name in known if name not in sight.cluster.settings.etcd_restore_without]
+    return [
+        Complaint(
+            sight.cluster.name,
+            f"the known member {name} ({known[name]}), of which nobody can say that it is stopped",
+            "every known member among the hosts that answer",
+            f"stop its etcd for good, then run with --data etcd_restore_without={','.join(missing)}",
+        )
+        for name in missing
+    ]
+
+
+def known_elsewhere(sight: Sight, lists: Sequence[str]) -> dict[str, str]:
+    """Name the members of the last known list that are on none of the inventory's hosts.
+
+    Args:
+        sight: what was seen.
+        lists: `initial-cluster` of the configurations on the hosts, as they were when the cluster last converged.
+
+    Returns:
+        For each member's name where it was known to be: its peer URL, or its id.
+    """
+    here = {member.peer_url for member in sight.cluster.members}
+    ids = {f"{state.data.identity.member:016x}" for state in sight.hosts.values() if state.data.identity}
+    if sight.seen is not None:
+        return {
+            one.name or ",".join(one.peer_urls): ",".join(one.peer_urls)
+            for one in sight.seen.members
+            if not here & set(one.peer_urls) and f"{one.id:016x}" not in ids
+        }
+    listed = {
+        name: url
+        for text in lists
+        for part in text.split(",")
+        for name, _, url in [part.strip().partition("=")]
+        if url
+    }
+    if listed:
+        return {name: url for name, url in listed.items() if url not in here}
+    return {
+        name: f"id {number}"
+        for record in sight.records.values()
+        for name, number in record.members.items()
+        if number not in ids and number not in {f"{member_id([url], record.token):016x}" for url in here}
+    }
+
+
+def _last_lists(run: ClusterRun, sight: Sight) -> list[str]:
+    formed = [member for member in sight.cluster.members if sight.hosts[member.host].formed]
+    jobs = [
+        gevent.spawn(
+            ask,
+            run,
+            member.host,
+            Script("members", f"sed -n 's/^initial-cluster: *//p' {member.settings.config_path}"),
+        )
+        for member in formed
+    ]
+    gevent.joinall(jobs)
+    return [line.strip("'\"") for job in jobs for line in job.get()]

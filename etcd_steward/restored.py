@@ -1,0 +1,231 @@
+"""How far a restore came: what it makes, how data that waits is called, and how an interrupted one goes on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from etcd_steward.backups import backup_folder, digest
+from etcd_steward.drilling import Trial
+from etcd_steward.errors import Complaint
+from etcd_steward.record import Record
+from etcd_steward.snapshots import Manifest
+from etcd_steward.topology import Member, member_id
+
+if TYPE_CHECKING:
+    from etcd_steward.observed import HostState
+    from etcd_steward.run import Sight
+
+__all__ = [
+    "SURVIVOR",
+    "Restore",
+    "bump_words",
+    "incoming",
+    "named",
+    "restored_already",
+    "resume",
+    "staged_revision",
+    "unfinished",
+]
+
+SURVIVOR = "from:"
+
+
+@dataclass(frozen=True)
+class Restore:
+    """What a restore will do.
+
+    Args:
+        record: the record of the cluster that it makes; with the snapshot's manifest once that is known.
+        trial: the snapshot; None where a survivor gives it, or where every host has its data already.
+        survivor: the member that gives it without a quorum.
+        resumed: an earlier run had begun to change data, so this one finishes it.
+        staged: hosts where the data lies beside the old one.
+        switched: hosts where it has taken its place.
+        complaints: what forbids it.
+        notes: what the operator should know.
+    """
+
+    record: Record
+    trial: Trial | None = None
+    survivor: Member | None = None
+    resumed: bool = False
+    staged: frozenset[str] = frozenset()
+    switched: frozenset[str] = frozenset()
+    complaints: tuple[Complaint, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def incoming(record: Record) -> str:
+    """Name the ending of restored data that waits beside the old: it tells which restore it belongs to."""
+    return f"new-{record.token.rpartition('-')[2]}"
+
+
+def unfinished(sight: Sight) -> Record | None:
+    """Find the record of a restore that had begun to change data.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The record, or None; one that the operator wants forgotten does not count.
+    """
+    forget = sight.cluster.settings.etcd_forget_cluster
+    return next(
+        (one for one in sight.records.values() if one.open and one.snapshot and one.id != forget), None
+    )
+
+
+def restored_already(sight: Sight) -> Manifest | None:
+    """Tell whether the wanted restore is done: the cluster answers, and began with that snapshot.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The snapshot's manifest, or None.
+    """
+    settings = sight.cluster.settings
+    if sight.seen is None or settings.etcd_restore_over is not None:
+        return None
+    for record in sight.records.values():
+        manifest = Manifest.read(record.snapshot)
+        if (
+            not record.open
+            and manifest is not None
+            and record.id == f"{sight.seen.id:016x}"
+            and _is_meant(sight, manifest)
+        ):
+            return manifest
+    return None
+
+
+def _is_meant(sight: Sight, manifest: Manifest) -> bool:
+    wanted = sight.cluster.settings.etcd_snapshot
+    if wanted.startswith(SURVIVOR):
+        giver = named(sight, wanted.removeprefix(SURVIVOR))
+        return giver is not None and (manifest.origin, manifest.member) == ("restore", giver.name)
+    return wanted == "newest" or PurePosixPath(wanted).name == manifest.file
+
+
+def named(sight: Sight, name: str) -> Member | None:
+    """Find a member by the inventory's name of its host, with or without connector, or by its own.
+
+    Args:
+        sight: what was seen.
+        name: what an operator typed.
+    """
+    members = sight.cluster.members
+    return next((one for one in members if name in {one.host, one.host.rpartition("/")[2], one.name}), None)
+
+
+def resume(sight: Sight, begun: Record) -> Restore:
+    """Find out how far an interrupted restore came, host by host.
+
+    Args:
+        sight: what was seen.
+        begun: its record.
+
+    Returns:
+        What is left of it, with what forbids finishing it.
+    """
+    manifest = Manifest.read(begun.snapshot)
+    ids = {one.name: f"{member_id([one.peer_url], begun.token):016x}" for one in sight.cluster.members}
+    again = f"or, to restore another one instead, add --data etcd_forget_cluster={begun.id}"
+    complaints = []
+    if manifest is None or not _is_meant(sight, manifest):
+        name = manifest.file if manifest else "an unknown snapshot"
+        complaints.append(
+            Complaint(
+                sight.cluster.name,
+                f"a restore of {name} that was begun and not finished",
+                "that one finished first",
+                f"run with --data etcd_snapshot={name}; {again}",
+            )
+        )
+    if dict(begun.members) != ids:
+        complaints.append(
+            Complaint(
+                sight.cluster.name,
+                f"members {', '.join(begun.members)} in the unfinished restore, or other peer URLs",
+                "the inventory's members and their addresses",
+                f"run with the inventory of then; {again}",
+            )
+        )
+    staged = {
+        one.host
+        for one in sight.cluster.members
+        if f"{one.settings.etcd_data_dir}/member.{incoming(begun)}" in sight.hosts[one.host].aside
+    }
+    # The log is switched in before the rest, and carries the ids.
+    switched = {
+        one.host
+        for one in sight.cluster.members
+        if one.host not in staged and _has(sight.hosts[one.host], begun, ids[one.name])
+    }
+    trial = None
+    if manifest is not None and not complaints and staged | switched != set(sight.hosts):
+        path = _copy(sight, manifest)
+        if path is None:
+            complaints.append(
+                Complaint(
+                    sight.cluster.name,
+                    f"no copy of {manifest.file} with SHA-256 {manifest.sha256} on the controller",
+                    "the snapshot of the unfinished restore",
+                    f"put it into {backup_folder(sight.cluster.settings)}; {again}",
+                )
+            )
+        else:
+            trial = Trial(manifest, sight.cluster.members[0], str(path), here=True)
+    return Restore(
+        begun,
+        trial,
+        resumed=True,
+        staged=frozenset(staged),
+        switched=frozenset(switched),
+        complaints=tuple(complaints),
+        notes=(
+            f"a restore of {manifest.file if manifest else 'a snapshot'} was interrupted; it is finished",
+        ),
+    )
+
+
+def _has(state: HostState, record: Record, number: str) -> bool:
+    identity = state.data.identity
+    return identity is not None and (f"{identity.member:016x}", f"{identity.cluster:016x}") == (
+        number,
+        record.id,
+    )
+
+
+def _copy(sight: Sight, manifest: Manifest) -> Path | None:
+    settings = sight.cluster.settings
+    places = (Path(settings.etcd_snapshot).expanduser(), backup_folder(settings) / manifest.file)
+    return next((path for path in places if path.is_file() and digest(path) == manifest.sha256), None)
+
+
+def bump_words(bump: int) -> str:
+    """Write the options that let revisions jump, so that watchers notice (etcd's recovery guide).
+
+    Args:
+        bump: how far; 0 for not at all.
+    """
+    return f"--bump-revision {bump} --mark-compacted" if bump else ""
+
+
+_REVISION = re.compile(r'"revision":(\d+)')
+
+
+def staged_revision(proof: str) -> int | None:
+    """Read the revision out of what `etcdutl snapshot status` told of restored data.
+
+    Args:
+        proof: its JSON.
+
+    Returns:
+        The revision, or None where it told none.
+    """
+    found = _REVISION.search(proof)
+    return int(found.group(1)) if found else None

@@ -1,0 +1,52 @@
+"""What every host gets before its member is made: the clock, the account, and the release beside others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etcd_steward.operations import account, cluster, release, time
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host
+
+    from etcd_steward.converge import Converge
+
+__all__ = ["prepare"]
+
+
+def prepare(host: Host, run: Converge) -> None:
+    """Call the operations that prepare a host; none of them touches a running member.
+
+    Args:
+        host: the host that pyinfra is working on.
+        run: the run of its cluster.
+    """
+    job = run.job()
+    settings = job.sight.cluster.member(host.name).settings
+    left = job.works[host.name]
+    wanted = job.wanted.get(host.name)
+    if settings.etcd_time_sync:
+        time.synchronised(
+            name="Synchronise the clock",
+            servers=settings.etcd_time_servers,
+            timezone=settings.etcd_timezone,
+            step=settings.etcd_time_step,
+            state=job.sight.hosts[host.name],
+        )
+    account.present(
+        name="Make the system account",
+        user=settings.etcd_user,
+        group=settings.etcd_group,
+        uid=settings.etcd_uid,
+        gid=settings.etcd_gid,
+        missing=left.account,
+    )
+    cluster.ready(name="Judge clock and disk", run=run)
+    release.staged(
+        name="Stage the release",
+        version=str(wanted.version) if wanted else settings.etcd_version,
+        obtain=run.archive(host),
+        prefix=settings.etcd_prefix,
+        arch=run.arch(host.name),
+        missing=left.stage,
+    )
