@@ -88,7 +88,8 @@ def restored_already(sight: Sight) -> Manifest | None:
         The snapshot's manifest, or None.
     """
     settings = sight.cluster.settings
-    if sight.seen is None or settings.etcd_restore_over is not None:
+    # Consent that names the cluster which was put aside asks for nothing more: the same command may be run again.
+    if sight.seen is None or settings.etcd_restore_over == f"{sight.seen.id:016x}":
         return None
     for record in sight.records.values():
         manifest = Manifest.read(record.snapshot)

@@ -203,8 +203,10 @@ def test_a_restored_cluster_is_not_restored_again_unless_its_id_is_typed_in(worl
         assert restored_already(configured(sight, etcd_snapshot=wanted)) is not None
     assert restored_already(configured(sight, etcd_snapshot="other.db")) is None
     assert restored_already(configured(sight, etcd_snapshot="from:n1")) is None
-    over = configured(sight, etcd_restore_over=f"{sight.seen.id:016x}")
-    assert restored_already(over) is None
+    again = configured(sight, etcd_restore_over=f"{sight.seen.id:016x}")
+    assert restored_already(again) is None
+    the_same_command = configured(sight, etcd_restore_over="00000000000000aa")
+    assert restored_already(the_same_command) is not None
     assert restored_already(replace(sight, seen=None)) is None
 
 
