@@ -152,7 +152,7 @@ class Verb:
         keeps: the members that must keep their ids.
         writes: those are written to meanwhile.
         then: what must hold in the end.
-        chained: there is no cheap way back, so that each run begins where the one before was cut.
+        chained: each run begins where the one before was cut, as there is no cheap way back.
         shown: it has been seen to hold on targets; what has not is left to `scripts/test --crash`.
     """
 
@@ -171,11 +171,13 @@ VERBS = {
         lambda _: ("deploys/etcd.py",),
         (Cut(TAKE, 2, "before"), Cut(WRITE, 1, "during"), Cut(WRITE, 2, how=SIGTERM), Cut(GIVE, 1, "before")),
         slower,
+        chained=True,
     ),
     "renew": Verb(
         lambda _: ("--data=etcd_renew_all=true", "deploys/renew.py"),
         (Cut(WRITE, 1, "during"), Cut(WRITE, 3)),
         nothing,
+        chained=True,
     ),
     "backup": Verb(lambda _: ("deploys/backup.py",), (Cut(SNAPSHOT, 1, "during"), Cut(COPY)), nothing),
     "drill": Verb(lambda _: ("deploys/drill.py",), (Cut(DRILL, 1, "during"),), backed_up),
@@ -183,11 +185,13 @@ VERBS = {
         lambda _: ("deploys/etcd.py",),
         (Cut(STAGED, 1, "during"), Cut(ADD), Cut(WRITE, 1, "during"), Cut(PROMOTE), Cut(WRITE, 2)),
         four,
+        chained=True,
     ),
     "remove": Verb(
         lambda _: ("--data=etcd_member=n4", "deploys/remove.py"),
         (Cut(REMOVE), Cut(ASIDE, 1, "during"), Cut(GIVE, 1, "before")),
         joined,
+        chained=True,
     ),
     "replace": Verb(
         lambda _: ("--data=etcd_replace=n3", "deploys/etcd.py"),

@@ -171,7 +171,10 @@ def leads(site: Site, host: Host) -> None:
         site.etcdctl(leader, "move-leader", f"{site.status(host)['header']['member_id']:x}")
 
 
-@pytest.mark.parametrize("mode", MODES)
+# A heartbeat that no member starts with is tried in all modes: tests/e2e/test_rolling.py.
+@pytest.mark.parametrize(
+    "mode", ["", *(pytest.param(mode, marks=pytest.mark.crash) for mode in MODES if mode)]
+)
 def test_f18_a_member_that_does_not_come_back_stops_a_rolling_change_and_the_same_command_finishes_it(
     site: Site, mode: str
 ) -> None:
