@@ -153,7 +153,7 @@ class Verb:
         writes: those are written to meanwhile.
         then: what must hold in the end.
         chained: each run begins where the one before was cut, as there is no cheap way back.
-        shown: it has been seen to hold on targets; what has not is left to `scripts/test --crash`.
+        shown: it is part of the default suite; the others have tests of their own there, and are cut by `scripts/test --crash`.
     """
 
     words: Callable[[Site], tuple[str, ...]]
@@ -235,7 +235,6 @@ VERBS = {
         writes=False,
         then=restored,
         chained=True,
-        shown=False,
     ),
     "reset": Verb(
         lambda site: (_id(site), "deploys/reset.py"),

@@ -90,7 +90,7 @@ def nothing_is_left(site: Site) -> None:
         assert host.run(left, check=False).stdout == ""
 
 
-# What has not been seen to hold on targets is no part of the default suite.
+# Rotations are killed in tests/e2e/test_rotate_ca.py as well, bootstraps in tests/e2e/test_interrupted.py.
 NAMES = [name if verb.shown else pytest.param(name, marks=pytest.mark.crash) for name, verb in VERBS.items()]
 
 
