@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Site
     from tests.targets.hosts import Host
 
-pytestmark = pytest.mark.target
+pytestmark = [pytest.mark.target, pytest.mark.daytwo]
 
 FAMILIES = ("alpine", "debian", "centos")
 PKI = "/etc/etcd/pki"
