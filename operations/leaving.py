@@ -159,7 +159,7 @@ def stop_and_move_aside(member: Member, state: HostState, behind: tuple[str, ...
 @operation()
 def gone(run: ClusterRun, leaving: Leaving, by: str) -> Commands:
     """
-    Hold the promise: the member is not in the list, all others are healthy, and nothing of it runs on its host.
+    Hold the promise: the member is not in the list of a quorum, and nothing of it runs on its host.
 
     + run: the run of this cluster
     + leaving: who leaves
