@@ -319,7 +319,12 @@ class Converge:
     def _left_over(self, sight: Sight) -> tuple[dict[str, str], dict[str, str]]:
         """Plan again after a change: what is refused now, and what could only be seen once quorum came back."""
         plan = sight.decide()
-        refused = {complaint.host: str(complaint) for complaint in plan.refusals}
+        refused: dict[str, str] = {}
+        for complaint in plan.refusals:
+            known = complaint.host in self.cluster_run.hosts
+            # What is said of the cluster or of the controller fails every host of the run.
+            hosts = [complaint.host] if known else sorted(self.cluster_run.limited())
+            refused |= dict.fromkeys(hosts, str(complaint))
         if not self.job().plan.acting("start"):
             return refused, {}
         after = make_job(sight, plan, self.now(), scope=replace(self.scope, renew_all=False))
