@@ -24,7 +24,9 @@ class Complaint:
     next: str
 
     def __str__(self) -> str:
-        return f"{self.host}: found {self.found}, wanted {self.wanted}; next: {self.next}"
+        line = f"{self.host}: found {self.found}, wanted {self.wanted}; next: {self.next}"
+        # What somebody wrote into a setting, or what a host said, does not break the line.
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def complaints_text(complaints: list[Complaint]) -> str:

@@ -300,6 +300,7 @@ ANYTHING = st.recursive(
 )
 
 
+@example({"etcd_config": {"\n": None}})
 @example({"etcd_subject": {"\n": None}})
 @given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), ANYTHING, max_size=4))
 def test_any_values_are_accepted_or_refused_in_sentences_and_never_an_error(data):
