@@ -32,7 +32,7 @@ swept() {
 
 restored() {
   ready || return 1
-  alone "$folder/.drilling" "drill at work" || return 1
+  alone "$folder/.lock-drill" "drill at work" || return 1
   swept
   room "$(stat -c %s "$file")" || return 1
   area=$(mktemp -d "$folder/.drill.XXXXXX") && cd "$area" || return 1
