@@ -40,6 +40,9 @@ class File:
     ours: bool
 
 
+NO_LOG = "the write-ahead log"
+
+
 @dataclass(frozen=True)
 class Data:
     """What a data folder holds; a probe that failed is `unknown`, never `empty`.

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from etcd_steward.identity import parse_wal_head
-from etcd_steward.observed import Data, Endpoint, File, HostState, Process, ScheduleState, Service
+from etcd_steward.observed import NO_LOG, Data, Endpoint, File, HostState, Process, ScheduleState, Service
 from etcd_steward.snapshots import read_all
 
 __all__ = ["parse_probe"]
@@ -188,7 +188,7 @@ def _data(lines: list[str]) -> Data:
     if "db" not in told:
         return Data("half", parse_wal_head(bytes.fromhex(told["wal"])), "the database (member/snap/db)")
     if "wal" not in told:
-        return Data("half", None, "the write-ahead log", size)
+        return Data("half", None, NO_LOG, size)
     identity = parse_wal_head(bytes.fromhex(told["wal"]))
     if identity is None:
         return Data("half", None, "a readable write-ahead log", size)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from etcd_steward.beside_quorum import never_started, with_quorum
 from etcd_steward.decisions import NO_ROOT, Action, Decision, Plan, Refusal, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.forming import form, without_quorum
-from etcd_steward.observed import ClusterState, HostState
+from etcd_steward.observed import NO_LOG, ClusterState, Data, HostState
 from etcd_steward.record import Record, still_open
 from etcd_steward.snapshots import Manifest
 from etcd_steward.topology import Cluster, Member
 
 __all__ = ["Action", "Decision", "Plan", "decide", "quorum"]
+# A database that holds nothing yet: a few pages, of at most 16 KiB each.
+JUST_MADE = 128 * 1024
 
 
 def decide(
@@ -37,7 +40,12 @@ def decide(
     """
     records = {place: record for place, record in records.items() if record.id != forget}
     # What is told does not depend on who answered first.
-    hosts = {member.host: hosts[member.host] for member in cluster.members}
+    hosts = {
+        member.host: _as_begun(member, hosts[member.host])
+        if _may_be_empty(member, seen, records)
+        else hosts[member.host]
+        for member in cluster.members
+    }
     decisions: dict[str, Decision] = {}
     refusals: list[Complaint] = []
     doubles = _double_identities(cluster, hosts)
@@ -75,6 +83,17 @@ def _may_be_empty(member: Member, seen: ClusterState | None, records: Mapping[st
     return still_open(records) or any(
         never_started(one) and member.peer_url in one.peer_urls for one in listed
     )
+
+
+def _as_begun(member: Member, state: HostState) -> HostState:
+    """See a first start that was looked at, or cut, before the log was written, as what it is: no data yet.
+
+    etcd makes the database before its log, which appears by a rename (killed in between, 3.4.23, 3.5.16 and 3.5.30
+    leave a database of 16 KiB). A log on a disk of its own may only be not mounted, so there a process must hold it.
+    """
+    data, apart = state.data, member.settings.etcd_wal_dir
+    begun = data.missing == NO_LOG and data.size <= JUST_MADE and (not apart or state.processes)
+    return replace(state, data=Data("empty")) if begun else state
 
 
 def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *, resuming: bool) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from etcd_steward.identity import Identity
 from etcd_steward.observed import (
+    NO_LOG,
     ClusterState,
     Data,
     HostState,
@@ -50,11 +51,13 @@ OTHER_PROCESS = Process(9, "/usr/bin/etcd", "")
 
 
 def host(name, data="empty", **changes):
-    """Make what a probe tells of one host; data as `empty`, `half`, `unknown`, or a member's name or id."""
+    """Make what a probe tells of one host; data as `empty`, `begun`, `half`, `unknown`, or a member's name or id."""
     if isinstance(data, Data):
         found = data
-    elif data in {"half", "unknown", "empty"}:
-        found = Data(data, missing="the write-ahead log" if data == "half" else "")
+    elif data in {"half", "begun"}:
+        found = Data("half", missing=NO_LOG, size=16384 if data == "begun" else 1 << 20)
+    elif data in {"unknown", "empty"}:
+        found = Data(data)
     else:
         number, cluster = data if isinstance(data, tuple) else (IDS.get(data, data), CLUSTER_ID)
         found = Data("complete", Identity(number, cluster), size=20480)

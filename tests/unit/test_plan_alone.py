@@ -15,6 +15,7 @@ from tests.unit.plans import (
     IDS,
     OPEN,
     OTHER_PROCESS,
+    OUR_PROCESS,
     REMOVED,
     all_empty,
     all_with_data,
@@ -58,6 +59,25 @@ def test_b_f43_a_member_that_never_started_is_finished_while_the_others_already_
     )
     assert rows(plan) == {"n1": ("g", "converge"), "n2": ("g", "converge"), "n3": ("b", "bootstrap")}
     assert plan.refusals == ()
+
+
+@pytest.mark.parametrize("running", [(), (OUR_PROCESS,)])
+def test_b_f43_a_first_start_that_has_no_log_yet_is_an_interrupted_bootstrap(running):
+    states = hosts(*(host(name, "begun", processes=running) for name in IDS))
+    plan = decided(states, records={"the controller": OPEN, "n1": OPEN})
+    assert (rows(plan), plan.refusals) == (dict.fromkeys(IDS, ("b", "bootstrap")), ())
+    assert refused(states)
+    assert refused(states, records={"the controller": OPEN, "n1": CLOSED})
+    states["n2"] = host("n2", "half", processes=running)
+    assert refused(states, records={"the controller": OPEN})
+
+
+def test_o_a_log_on_a_disk_that_may_not_be_mounted_is_not_a_first_start():
+    cluster = make_cluster(etcd_wal_dir="/mnt/wal")
+    states = hosts(*(host(name, "begun") for name in IDS))
+    assert refused(states, records={"the controller": OPEN}, cluster=cluster)
+    states = hosts(*(host(name, "begun", processes=(OUR_PROCESS,)) for name in IDS))
+    assert decided(states, records={"the controller": OPEN}, cluster=cluster).refusals == ()
 
 
 def test_b_an_interrupted_bootstrap_waits_for_every_host():

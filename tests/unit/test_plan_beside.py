@@ -62,6 +62,13 @@ def test_h_f09_a_failed_join_is_finished_and_never_removed_and_added():
     assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
 
 
+def test_h_a_join_that_was_cut_before_it_had_a_log_is_finished():
+    states = hosts(host("n1", "n1"), host("n2", "n2"), host("n3", "begun"))
+    plan = decided(states, seen(listed("n1"), listed("n2"), unstarted("n3")))
+    assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
+    assert refused(states, seen())
+
+
 def test_h_f09_a_learner_with_its_data_is_finished():
     learner = replace(listed("n3"), learner=True)
     plan = decided(all_with_data(), seen(listed("n1"), listed("n2"), learner))
