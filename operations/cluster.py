@@ -10,7 +10,7 @@ from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.claiming import claim, give_back, sweep
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
 from etcd_steward.shell import script
@@ -117,11 +117,11 @@ def formed(run: Converge) -> Commands:
     if not job.gate and not starting:
         host.noop("the cluster has already formed")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# wait for all members, then try them")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not awaited"))
+    instead = not_now(
+        host, run.failures, StringCommand("# wait for all members, then try them"), "not awaited"
+    )
+    if instead is not None:
+        yield instead
         return
     yield FunctionCommand(_wait, (run,), {})
     if job.gate:
@@ -136,11 +136,9 @@ def awaited(run: Converge) -> Commands:
     + run: the run of this cluster
     """
     host = context.host
-    if not host.state.is_executing:
-        yield StringCommand("# wait for all members")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not awaited"))
+    instead = not_now(host, run.failures, StringCommand("# wait for all members"), "not awaited")
+    if instead is not None:
+        yield instead
         return
     yield FunctionCommand(_wait, (run,), {})
 

@@ -9,7 +9,7 @@ from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.admission import change_members, list_members
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.leaving import Count, left_behind, observer_of
 from etcd_steward.operations.snapshot import switch
 from etcd_steward.platforms import INITS
@@ -121,11 +121,11 @@ def aside(run: ClusterRun, sight: Sight, member: Member | None, behind: tuple[st
     if member is None or host.name != member.host or not behind:
         host.noop("nothing is left to be moved aside")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# move aside:", ", ".join(behind))
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not moved aside"))
+    instead = not_now(
+        host, run.failures, StringCommand("# move aside:", ", ".join(behind)), "not moved aside"
+    )
+    if instead is not None:
+        yield instead
         return
     yield stop_and_move_aside(member, sight.hosts[host.name], behind)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.maintaining import Database
 from etcd_steward.talk import ask, ctl, hand_over
 from etcd_steward.templating import text
@@ -40,11 +40,11 @@ def compacted(run: ClusterRun, sight: Sight, care: Care) -> Commands:
     if not care.compact_to or host.name != _first(run, sight):
         host.noop("no compaction is needed" if not care.compact_to else "another host compacts")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# compact up to revision", str(care.compact_to))
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not compacted"))
+    instead = not_now(
+        host, run.failures, StringCommand("# compact up to revision", str(care.compact_to)), "not compacted"
+    )
+    if instead is not None:
+        yield instead
         return
 
     def compact(state: State, host: Host) -> bool:

@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 from etcd_steward.commands import apply_command, contents
 from etcd_steward.credentials import pki_folder
 from etcd_steward.decisions import MAKING
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.operations.files import show_differences
 from etcd_steward.plan import quorum
 from etcd_steward.platforms import INITS
@@ -76,11 +76,11 @@ def started(run: Converge) -> Commands:
         host.noop("this member is not started here")
         return
     show_differences(left.files)
-    if not host.state.is_executing:
-        yield StringCommand("# start", job.sight.cluster.member(host.name).name)
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not started"))
+    instead = not_now(
+        host, run.failures, StringCommand("# start", job.sight.cluster.member(host.name).name), "not started"
+    )
+    if instead is not None:
+        yield instead
         return
     member = job.sight.cluster.member(host.name)
     made = contents(member, list(left.certificates), list(left.files), job.sight.credentials.pair)
@@ -249,11 +249,14 @@ def settled(run: Converge) -> Commands:
         host.noop("nothing is left to be written")
         return
     show_differences(left)
-    if not host.state.is_executing:
-        yield StringCommand("# write", *(file.path for file in left), *(path for path, _, _ in rest.folders))
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not written"))
+    instead = not_now(
+        host,
+        run.failures,
+        StringCommand("# write", *(file.path for file in left), *(path for path, _, _ in rest.folders)),
+        "not written",
+    )
+    if instead is not None:
+        yield instead
         return
     member = job.sight.cluster.member(host.name)
     if job.gate and job.record is not None:

@@ -9,7 +9,7 @@ from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.credentials import pki_folder
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, not_now
 from etcd_steward.record import put_controller_record_aside
 from etcd_steward.resetting import choose_reset
 
@@ -35,11 +35,11 @@ def forgotten(
     if not reset.anything:
         host.noop("nothing is left of this cluster")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# move the controller's record aside")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not forgotten"))
+    instead = not_now(
+        host, run.failures, StringCommand("# move the controller's record aside"), "not forgotten"
+    )
+    if instead is not None:
+        yield instead
         return
 
     def forget(state: State, host: Host) -> bool:

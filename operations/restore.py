@@ -10,7 +10,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.backing_up import login_folder, upload
 from etcd_steward.drilling import Trial, try_out
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, not_now
 from etcd_steward.identity import parse_wal_head
 from etcd_steward.platforms import INITS
 from etcd_steward.restored import bump_words, incoming, staged_revision
@@ -73,11 +73,9 @@ def tried(run: Restoration) -> Commands:
     if host.name != _first(run).host or (restore.trial is None and restore.survivor is None):
         host.noop("the snapshot is tried once for all")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# try the snapshot")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not tried"))
+    instead = not_now(host, run.failures, StringCommand("# try the snapshot"), "not tried")
+    if instead is not None:
+        yield instead
         return
 
     def work(state: State, host: Host) -> bool:
@@ -116,12 +114,15 @@ def staged(run: Restoration) -> Commands:
         return
     member = run.job().sight.cluster.member(host.name)
     place = f"{member.settings.etcd_data_dir}/member.{incoming(restore.record)}"
-    if not host.state.is_executing:
-        # Its ending is new in every run.
-        yield StringCommand("# restore into", f"{member.settings.etcd_data_dir}/member.new-…")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not staged"))
+    # Its ending is new in every run.
+    instead = not_now(
+        host,
+        run.failures,
+        StringCommand("# restore into", f"{member.settings.etcd_data_dir}/member.new-…"),
+        "not staged",
+    )
+    if instead is not None:
+        yield instead
         return
 
     def work(state: State, host: Host) -> bool:
@@ -201,11 +202,9 @@ def stopped(run: Restoration) -> Commands:
         host.noop("the new data is in its place already")
         return
     member = run.job().sight.cluster.member(host.name)
-    if not host.state.is_executing:
-        yield StringCommand("# stop", member.name)
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not stopped"))
+    instead = not_now(host, run.failures, StringCommand("# stop", member.name), "not stopped")
+    if instead is not None:
+        yield instead
         return
     state = run.job().sight.hosts[host.name]
     if state.service.exists:
@@ -244,11 +243,9 @@ def switched(run: Restoration) -> Commands:
         host.noop("the new data is in its place already")
         return
     member = run.job().sight.cluster.member(host.name)
-    if not host.state.is_executing:
-        yield StringCommand("# switch the data of", member.name)
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not switched"))
+    instead = not_now(host, run.failures, StringCommand("# switch the data of", member.name), "not switched")
+    if instead is not None:
+        yield instead
         return
     settings = member.settings
     ending = incoming(run.restore().record)
@@ -271,11 +268,11 @@ def compared(run: Restoration) -> Commands:
     if host.name != _first(run).host:
         host.noop("the cluster is compared once for all")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# compare keys and revision with the manifest")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not compared"))
+    instead = not_now(
+        host, run.failures, StringCommand("# compare keys and revision with the manifest"), "not compared"
+    )
+    if instead is not None:
+        yield instead
         return
 
     def work(state: State, host: Host) -> bool:

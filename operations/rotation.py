@@ -9,7 +9,7 @@ from pyinfra import context
 from pyinfra.api import DeployError, FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.authority import PkiError, Store
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.rotation import (
     PHASES,
     Phase,
@@ -43,11 +43,9 @@ def made(run: ClusterRun) -> Commands:
     if trust_both_file(cluster).exists() and following(cluster, keys=False) is not None:
         host.noop("the next authorities are already made")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# make the next authorities")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("not made"))
+    instead = not_now(host, run.failures, StringCommand("# make the next authorities"), "not made")
+    if instead is not None:
+        yield instead
         return
 
     def make() -> None:

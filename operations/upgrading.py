@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.failing import fail, failing
+from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.gating import Secured, compare, secure, unburden
 from etcd_steward.staging import stage_everywhere
 from etcd_steward.upgrading import running_versions
@@ -102,11 +102,9 @@ def agreed(run: Converge, *, step: Version, everybody: bool = True, downgrade: b
     if not job.order:
         host.noop("no member changes its release")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# compare the members' data")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("left untouched"))
+    instead = not_now(host, run.failures, StringCommand("# compare the members' data"), "left untouched")
+    if instead is not None:
+        yield instead
         return
 
     problem = run.once(
@@ -131,11 +129,9 @@ def unburdened(run: Converge, step: Version) -> Commands:
     if not job.order:
         host.noop("no member changes its release")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# look into the old stores")
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("left untouched"))
+    instead = not_now(host, run.failures, StringCommand("# look into the old stores"), "left untouched")
+    if instead is not None:
+        yield instead
         return
     problem = run.once("unburdened", lambda: unburden(run, step))
     if problem:
@@ -157,11 +153,11 @@ def secured(run: Converge, step: Version) -> Commands:
     if not job.order:
         host.noop("no member changes its release")
         return
-    if not host.state.is_executing:
-        yield StringCommand("# take a snapshot before", str(step))
-        return
-    if run.failures.hosts:
-        yield failing(run.failures.told("left untouched"))
+    instead = not_now(
+        host, run.failures, StringCommand("# take a snapshot before", str(step)), "left untouched"
+    )
+    if instead is not None:
+        yield instead
         return
     safe: Secured = run.once("secured", lambda: secure(run, step))
     if safe.problem or safe.manifest is None:
