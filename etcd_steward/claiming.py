@@ -18,7 +18,7 @@ from etcd_steward.talk import ask
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
 
-__all__ = ["claim", "give_back", "sweep"]
+__all__ = ["enter"]
 
 
 class _GiveBack(BaseStateCallback):
@@ -34,17 +34,28 @@ class _GiveBack(BaseStateCallback):
             _release(self._run, host.name, self._lock.owner)
 
 
-def claim(run: ClusterRun, verb: str, sight: Sight) -> str:
-    """Take the lock on all members within reach, or on none.
+def enter(run: ClusterRun, verb: str, sight: Sight, *, changes: bool) -> str:
+    """Sweep up after runs that have ended, and lock the cluster where something is to be changed.
 
     Args:
         run: the run.
         verb: what is about to be done.
-        sight: what was seen: the members within reach, and whether an owner that may be alive is to be passed over.
+        sight: what was seen: the members within reach, their locks, and whether an owner that may be alive is to be
+            passed over.
+        changes: whether anything is to be changed; where nothing is, the lock of a run that has ended is given back.
 
     Returns:
-        Why it was not taken; empty where it was.
+        Why it was not locked; empty where all is well.
     """
+    _sweep(run, sight)
+    if changes:
+        return _claim(run, verb, sight)
+    _give_back(run, sight)
+    return ""
+
+
+def _claim(run: ClusterRun, verb: str, sight: Sight) -> str:
+    # On all members within reach, or on none.
     owner = Owner.me(verb)
     breaking = sight.cluster.settings.etcd_break_lock
     hosts = [name for name, state in sight.hosts.items() if state.reached]
@@ -61,13 +72,8 @@ def claim(run: ClusterRun, verb: str, sight: Sight) -> str:
     return ""
 
 
-def give_back(run: ClusterRun, sight: Sight) -> None:
-    """Give back what a run has left that was killed after its last change, where nothing else is to be done.
-
-    Args:
-        run: the run.
-        sight: what was seen: the locks, and whether an owner that may be alive is to be passed over.
-    """
+def _give_back(run: ClusterRun, sight: Sight) -> None:
+    # What a run has left that was killed after its last change.
     breaking = sight.cluster.settings.etcd_break_lock
     for host, state in sight.hosts.items():
         owner = Owner.read(state.lock)
@@ -76,13 +82,8 @@ def give_back(run: ClusterRun, sight: Sight) -> None:
             logger.warning(f"    {host}: gave back the lock of a run that has ended: {owner}")
 
 
-def sweep(run: ClusterRun, sight: Sight) -> None:
-    """Remove the temporary folders of runs that have surely ended: a copy of a snapshot holds every secret.
-
-    Args:
-        run: the run.
-        sight: what was seen.
-    """
+def _sweep(run: ClusterRun, sight: Sight) -> None:
+    # The temporary folders of runs that have surely ended: a copy of a snapshot holds every secret.
     for host in sorted(run.limited()):
         state = sight.hosts[host]
         old = [

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import pyinfra
 
-__all__ = ["asks_for_json", "one_by_one"]
+from etcd_steward.errors import Complaint
+
+if TYPE_CHECKING:
+    from etcd_steward.run import ClusterRun
+
+__all__ = ["apart", "asks_for_json", "one_by_one"]
 
 
 def one_by_one() -> str:
@@ -18,6 +24,21 @@ def one_by_one() -> str:
     if not pyinfra.is_cli:
         return ""
     return next((option for option in ("--serial", "--no-wait") if option in sys.argv), "")
+
+
+def apart(run: ClusterRun, why: str) -> list[Complaint]:
+    """Complain where this run does not work on all members of the cluster side by side.
+
+    Args:
+        run: the run.
+        why: what is wanted, and why.
+
+    Returns:
+        The complaints; empty where it does.
+    """
+    modes = ["--limit or --exclude"] if run.limited() != set(run.hosts) else []
+    modes += filter(None, [one_by_one()])
+    return [Complaint(run.name, mode, why, "run without it") for mode in modes]
 
 
 def asks_for_json() -> bool:

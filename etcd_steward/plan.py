@@ -14,7 +14,7 @@ from etcd_steward.record import Record, still_open
 from etcd_steward.snapshots import Manifest
 from etcd_steward.topology import Cluster, Member
 
-__all__ = ["Action", "Decision", "Plan", "decide", "quorum"]
+__all__ = ["Action", "Decision", "Plan", "decide", "foreign_etcds", "quorum", "unreadable"]
 # A database that holds nothing yet: a few pages, of at most 16 KiB each.
 JUST_MADE = 128 * 1024
 
@@ -98,17 +98,8 @@ def _as_begun(member: Member, state: HostState) -> HostState:
 
 def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *, resuming: bool) -> None:
     settings = member.settings
-    for process in state.processes:
-        if process.config != settings.config_path:
-            found = f"an etcd that is not ours (process {process.pid}, {process.command} {process.config})".replace(
-                " )", ")"
-            )
-            raise Refusal(
-                "f",
-                found,
-                "no other etcd on the host",
-                "stop and disable it, or take the host out of the inventory",
-            )
+    for found in foreign_etcds(member, state):
+        raise Refusal("f", *found)
     for unit in state.foreign_units:
         if unit.rpartition("/")[2].removesuffix(".service") == settings.etcd_service and not _own_definition(
             state, settings.etcd_service
@@ -154,15 +145,49 @@ def _check_data(member: Member, state: HostState) -> None:
             "both halves",
             "mount or bring back what is missing; else replace the member",
         )
-    if data.value == "unknown" and state.uid != 0:
-        raise Refusal("o", *NO_ROOT)
     if data.value == "unknown":
-        raise Refusal(
-            "o",
-            f"a data folder that could not be read ({data.missing or folder})",
-            "one that can",
-            "look at the host's disk, then run again",
+        raise Refusal("o", *unreadable(member, state))
+
+
+def foreign_etcds(member: Member, state: HostState) -> list[tuple[str, str, str]]:
+    """Find every running etcd that is not the member's.
+
+    Args:
+        member: the member of the host.
+        state: what the probe told.
+
+    Returns:
+        For each what was found, what was wanted, and what to do next.
+    """
+    return [
+        (
+            f"an etcd that is not ours (process {one.pid}, {' '.join(filter(None, (one.command, one.config)))})",
+            "no other etcd on the host",
+            "stop and disable it, or take the host out of the inventory",
         )
+        for one in state.processes
+        if one.config != member.settings.config_path
+    ]
+
+
+def unreadable(member: Member, state: HostState) -> tuple[str, str, str]:
+    """Say why a data folder whose state is unknown could not be read.
+
+    Args:
+        member: the member of the host.
+        state: what the probe told.
+
+    Returns:
+        What was found, what was wanted, and what to do next.
+    """
+    if state.uid != 0:
+        return NO_ROOT
+    folder = state.data.missing or member.settings.etcd_data_dir
+    return (
+        f"a data folder that could not be read ({folder})",
+        "one that can",
+        "look at the host's disk, then run again",
+    )
 
 
 def _own_definition(state: HostState, service: str) -> bool:

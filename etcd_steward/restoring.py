@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from etcd_steward.cli_mode import one_by_one
+from etcd_steward.cli_mode import apart
 from etcd_steward.decisions import NO_ROOT
 from etcd_steward.drilling import choose_trial
 from etcd_steward.elsewhere import elsewhere
 from etcd_steward.errors import Complaint
+from etcd_steward.plan import foreign_etcds, unreadable
 from etcd_steward.record import Record
 from etcd_steward.restored import SURVIVOR, Restore, named, resume, unfinished
 from etcd_steward.topology import Member
@@ -31,7 +32,9 @@ def choose_restore(run: ClusterRun, sight: Sight, record: Record | None = None) 
     Returns:
         The restore, with everything that forbids it.
     """
-    complaints = _mode(run) + [one for member in sight.cluster.members for one in _host(sight, member)]
+    complaints = apart(run, "all members restored together") + [
+        one for member in sight.cluster.members for one in _host(sight, member)
+    ]
     begun = unfinished(sight)
     if begun is not None:
         restore = resume(sight, begun)
@@ -40,15 +43,6 @@ def choose_restore(run: ClusterRun, sight: Sight, record: Record | None = None) 
         complaints += elsewhere(run, sight) + _over(sight)
     complaints += restore.complaints
     return replace(restore, complaints=tuple(complaints))
-
-
-def _mode(run: ClusterRun) -> list[Complaint]:
-    mode = one_by_one()
-    if run.limited() != set(run.hosts):
-        mode = "--limit or --exclude"
-    if not mode:
-        return []
-    return [Complaint(run.name, mode, "all members restored together", "run without it")]
 
 
 def _host(sight: Sight, member: Member) -> list[Complaint]:
@@ -62,27 +56,18 @@ def _host(sight: Sight, member: Member) -> list[Complaint]:
         ]
     if state.uid != 0:
         return [Complaint(member.host, *NO_ROOT)]
-    complaints = [
-        Complaint(
-            member.host,
-            f"an etcd that is not ours (process {one.pid}, {one.command} {one.config})",
-            "no other etcd on the host",
-            "stop and disable it, or take the host out of the inventory",
-        )
-        for one in state.processes
-        if one.config != settings.config_path
-    ]
+    told = foreign_etcds(member, state)
     if state.data.value == "unknown":
-        found = f"a data folder that could not be read ({state.data.missing or settings.etcd_data_dir})"
-        complaints.append(
-            Complaint(member.host, found, "one that can", "look at the host's disk, then run again")
-        )
+        told.append(unreadable(member, state))
     if state.formed and "folder" not in state.folders:
-        found = f"no folder {settings.etcd_data_dir}, though this member had formed"
-        complaints.append(
-            Complaint(member.host, found, "its disk", "mount it; or make the folder, if the disk is new")
+        told.append(
+            (
+                f"no folder {settings.etcd_data_dir}, though this member had formed",
+                "its disk",
+                "mount it; or make the folder, if the disk is new",
+            )
         )
-    return complaints
+    return [Complaint(member.host, *one) for one in told]
 
 
 def _over(sight: Sight) -> list[Complaint]:

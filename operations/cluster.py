@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.claiming import claim, give_back, sweep
+from etcd_steward.claiming import enter
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
@@ -42,15 +42,9 @@ def confirmed(run: Converge, verb: str = "etcd") -> Commands:
 
     def lock_and_look() -> str:
         job = run.job()
-        sweep(run.cluster_run, job.sight)
-        if job.changes:
-            problem = claim(run.cluster_run, verb, job.sight)
-            if problem:
-                return problem
-        else:
-            give_back(run.cluster_run, job.sight)
-        if not job.changes and not host.state.check_for_changes:
-            return ""
+        problem = enter(run.cluster_run, verb, job.sight, changes=job.changes)
+        if problem or not (job.changes or host.state.check_for_changes):
+            return problem
         return run.look_again()
 
     problem = run.once("look again", lock_and_look)

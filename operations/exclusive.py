@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
-from etcd_steward.claiming import claim, give_back, sweep
+from etcd_steward.claiming import enter
 from etcd_steward.failing import failing
 
 if TYPE_CHECKING:
@@ -36,18 +36,10 @@ def claimed(
         return
 
     def lock_and_look() -> str:
-        sweep(run, sight)
-        if not changes:
-            give_back(run, sight)
-            return ""
-        problem = claim(run, verb, sight)
-        if problem:
+        problem = enter(run, verb, sight, changes=changes)
+        if problem or not changes or again():
             return problem
-        return (
-            ""
-            if again()
-            else "found that the plan changed since it was made, wanted the same; next: run again"
-        )
+        return "found that the plan changed since it was made, wanted the same; next: run again"
 
     problem = run.once(f"lock for {verb}", lock_and_look)
     if problem:

@@ -46,12 +46,13 @@ def obtained(run: Restoration) -> Commands:
     """
     host = context.host
     restore = run.restore()
-    if host.name != _first(run).host or (restore.trial is None and restore.survivor is None):
+    names = [restore.trial.manifest.file] if restore.trial else []
+    names += [f"a snapshot of {restore.survivor.name}"] if restore.survivor else []
+    if host.name != _first(run).host or not names:
         host.noop("the snapshot is obtained once for all")
         return
-    name = restore.trial.manifest.file if restore.trial else f"a snapshot of {restore.survivor}"
     if not host.state.is_executing:
-        yield StringCommand("# obtain", name)
+        yield StringCommand("# obtain", names[0])
         return
 
     def work(state: State, host: Host) -> bool:

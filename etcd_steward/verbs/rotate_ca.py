@@ -6,9 +6,8 @@ from pyinfra import context, logger
 from pyinfra.api import DeployError, deploy
 
 from etcd_steward.authority import PkiError
-from etcd_steward.cli_mode import one_by_one
+from etcd_steward.cli_mode import apart
 from etcd_steward.converge import Converge
-from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, rotation
 from etcd_steward.rotation import (
@@ -24,6 +23,7 @@ from etcd_steward.rotation import (
 from etcd_steward.run import ClusterRun, cluster_run, refuse
 
 __all__ = ["rotate_ca"]
+TOGETHER = "all members, as each phase has to reach all of them before the next one begins"
 
 
 @deploy("rotate_ca")
@@ -76,20 +76,10 @@ def _phases(found: ClusterRun) -> list[Phase]:
         logger.info(
             f"    {found.name}: all members trust the authority of etcd_ca_cert alone; nothing is left to rotate"
         )
-    refuse(_modes(found) if phases else [])
+    refuse(apart(found, TOGETHER) if phases else [])
     if phases and not allowed(phases, settings.etcd_clients_ready):
         refuse([not_ready(sight.cluster, phases[0])])
     return phases
-
-
-def _modes(found: ClusterRun) -> list[Complaint]:
-    wanted = "all members, as each phase has to reach all of them before the next one begins"
-    complaints = []
-    if found.limited() != set(found.hosts):
-        complaints.append(Complaint(found.name, "--limit or --exclude", wanted, "run without it"))
-    if mode := one_by_one():
-        complaints.append(Complaint(found.name, mode, wanted, f"run without {mode}"))
-    return complaints
 
 
 def _pass(found: ClusterRun, phase: Phase) -> Converge:
