@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pyinfra.api import DeployError, Host
 
 from etcd_steward import releases, versions
+from etcd_steward.archives import archive
 from etcd_steward.credentials import Credentials
 from etcd_steward.decisions import MAKING
 from etcd_steward.desired import WantedFile
@@ -274,19 +273,7 @@ class Converge:
         def fetch() -> releases.Archive:
             settings = self.job().sight.cluster.settings
             version, arch = self.job().wanted[host.name].version, self.arch(host.name)
-            obtain = partial(
-                releases.obtain,
-                version,
-                arch,
-                mirror=settings.etcd_mirror,
-                folder=settings.etcd_archive_dir,
-                digest=settings.etcd_sha256,
-                digests=settings.etcd_digests,
-                cache=Path(settings.etcd_cache_dir).expanduser(),
-                progress=host.log,
-            )
-            archive: releases.Archive = self.once(f"archive {version} {arch}", obtain)
-            return archive
+            return archive(self.cluster_run, settings, version, arch, host.log)
 
         return fetch
 

@@ -80,6 +80,15 @@ _THEMES: dict[str, tuple[str, ...]] = {
         "etcd_profile",
         "etcd_config",
     ),
+    "Clients": (
+        "etcd_client_of",
+        "etcd_client_name",
+        "etcd_client_dir",
+        "etcd_client_files",
+        "etcd_client_owner",
+        "etcd_client_group",
+        "etcd_client_key_mode",
+    ),
     "Time": (
         "etcd_time_sync",
         "etcd_time_servers",
@@ -105,7 +114,8 @@ address in `ssh_hostname`.
 ## Which hosts are members
 
 The hosts of the inventory group that `etcd_inventory_group` names (`etcd`, unless set). In a pyinfra inventory a group
-is a list: `etcd = [...]`. Other hosts may stand in the same inventory; nothing happens to them.
+is a list: `etcd = [...]`. Other hosts may stand in the same inventory; nothing happens to them,
+unless they are clients (`etcd_client_of`, see [clients.md](clients.md)).
 
 Two clusters share an inventory when their groups set different values of both keys:
 
@@ -132,6 +142,7 @@ Every verb reads all settings, as they say what is wanted. These only matter to 
 - `deploys/reset.py`: `etcd_reset`.
 - `deploys/maintain.py`: `etcd_compact`, `etcd_compact_keep`, `etcd_maintain_quota_fraction`,
   `etcd_maintain_fragmentation`, `etcd_force_version`.
+- `deploys/clients.py`: the keys under "Clients".
 - `deploys/status.py`: `etcd_output`.
 
 ## Keys

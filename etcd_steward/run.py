@@ -8,13 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 import gevent
 from gevent.lock import RLock
 from pyinfra import logger
 from pyinfra.api import DeployError, Host, State
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
@@ -26,16 +24,10 @@ from etcd_steward.observed import ClusterState, HostState, see_cluster
 from etcd_steward.plan import Plan, decide
 from etcd_steward.record import Record, read_controller_record
 from etcd_steward.rollout import Failures, Rollout
-from etcd_steward.settings import Settings, read_settings
-from etcd_steward.topology import Cluster, build_cluster, member_name, select_clusters
+from etcd_steward.settings import Settings
+from etcd_steward.topology import Cluster, build_cluster, member_name
 
-__all__ = ["ClusterRun", "Sight", "cluster_run", "refuse"]
-
-_PRIVILEGES = tuple(
-    key
-    for key in CONNECTOR_ARGUMENT_KEYS
-    if key.startswith(("_sudo", "_doas", "_su_", "_use_su", "_preserve", "_dzdo"))
-)
+__all__ = ["ClusterRun", "Sight", "refuse"]
 
 
 def refuse(complaints: list[Complaint]) -> None:
@@ -259,63 +251,3 @@ class ClusterRun:
         """The time of the run, the same for all its judgements."""
         result: datetime = self.once("now", lambda: datetime.now(UTC))
         return result
-
-
-_runs: WeakKeyDictionary[State, dict[str, Any]] = WeakKeyDictionary()
-_guard = RLock()
-
-
-def cluster_run(host: Host) -> ClusterRun | None:
-    """Find the run of a host's cluster, reading all settings first.
-
-    Args:
-        host: the host that pyinfra is working on.
-
-    Returns:
-        The run, or None where the host is no member of any cluster.
-
-    Raises:
-        DeployError: some settings are wrong; nothing was asked of any host.
-    """
-    with _guard:
-        shared = _runs.setdefault(host.state, {})
-        if "clusters" not in shared:
-            shared["clusters"] = _read_all(host.state)
-        for run in shared["clusters"].values():
-            if host.name in run.hosts:
-                run.memory.setdefault("privileges", _explicit_privileges(host))
-                found: ClusterRun = run
-                return found
-    return None
-
-
-def _read_all(state: State) -> dict[str, ClusterRun]:
-    settings: dict[str, Settings] = {}
-    complaints: list[Complaint] = []
-    for host in state.inventory:
-        own, wrong = read_settings(host.name, dict(host.data.dict()))
-        complaints += wrong
-        if own is not None:
-            settings[host.name] = own
-    groups = {name: [host.name for host in hosts] for name, hosts in state.inventory.groups.items()}
-    chosen, wrong = select_clusters(settings, groups)
-    # A host whose settings could not be read may be a member: counting without it would only add noise.
-    refuse(complaints or wrong)
-    failures = Failures()
-    state.add_callback_handler(failures)
-    return {
-        name: ClusterRun(
-            state=state,
-            name=name,
-            settings={host: settings[host] for host in hosts},
-            hosts={host: state.inventory.get_host(host) for host in hosts},
-            failures=failures,
-            rollout=Rollout(failures),
-        )
-        for name, hosts in chosen.items()
-    }
-
-
-def _explicit_privileges(host: Host) -> dict[str, Any]:
-    passed: Mapping[str, Any] = host.current_deploy_kwargs or {}
-    return {key: passed[key] for key in _PRIVILEGES if passed.get(key)}

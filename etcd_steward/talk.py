@@ -92,7 +92,7 @@ def ctl(member: Member, *fragments: str, role: str = "health", **values: Any) ->
 
 
 def ask(run: ClusterRun, host: str, question: Script) -> list[str]:
-    """Run a script on a host of the cluster and return its lines.
+    """Run a script on a host of the cluster, or of a client, and return its lines.
 
     Args:
         run: the run.
@@ -114,7 +114,7 @@ def ask(run: ClusterRun, host: str, question: Script) -> list[str]:
             )
             return answer
 
-    job = gevent.spawn(work, run.hosts[host])
+    job = gevent.spawn(work, run.hosts.get(host) or run.state.inventory.get_host(host))
     result: list[str] = job.get()
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etcd_steward.settings.certificates import CertificateSettings
+from etcd_steward.settings.clients import ClientSettings
 from etcd_steward.settings.cluster import ClusterSettings
 from etcd_steward.settings.host import HostSettings
 from etcd_steward.settings.verbs import VerbSettings
@@ -35,12 +36,13 @@ HOST_KEYS = frozenset(
         "etcd_snapshot_dir",
         "etcd_uid",
         "etcd_gid",
+        *ClientSettings.model_fields,
     },
 )
 
 
 # The last base comes first in the order of the keys.
-class Settings(VerbSettings, HostSettings, CertificateSettings, ClusterSettings):
+class Settings(ClientSettings, VerbSettings, HostSettings, CertificateSettings, ClusterSettings):
     """Everything that can be set for one member, with the values that hold where nothing is said."""
 
     @property

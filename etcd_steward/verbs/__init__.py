@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etcd_steward.verbs.backup import backup
+from etcd_steward.verbs.clients import clients
 from etcd_steward.verbs.drill import drill
 from etcd_steward.verbs.etcd import etcd
 from etcd_steward.verbs.maintain import maintain
@@ -16,6 +17,7 @@ from etcd_steward.verbs.upgrade import upgrade
 
 __all__ = [
     "backup",
+    "clients",
     "drill",
     "etcd",
     "maintain",

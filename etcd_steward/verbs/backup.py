@@ -6,8 +6,9 @@ from pyinfra import context, logger
 from pyinfra.api import deploy
 
 from etcd_steward.backing_up import giver
+from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import snapshot
-from etcd_steward.run import ClusterRun, cluster_run, refuse
+from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.topology import Member
 
 __all__ = ["backup"]

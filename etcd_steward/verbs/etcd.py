@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyinfra import context
 from pyinfra.api import deploy
 
+from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.operations import cluster, joining, membership, snapshot
-from etcd_steward.run import cluster_run
 from etcd_steward.schedule import schedule
 from etcd_steward.verbs.preparing import prepare
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
+from etcd_steward.clusters import cluster_run
 from etcd_steward.leaving import Leaving, choose_leaving, observer_of
 from etcd_steward.operations import exclusive
 from etcd_steward.operations import leaving as members
-from etcd_steward.run import ClusterRun, Sight, cluster_run, refuse
+from etcd_steward.run import ClusterRun, Sight, refuse
 from etcd_steward.talk import look_at
 
 __all__ = ["remove"]

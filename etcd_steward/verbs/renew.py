@@ -5,10 +5,10 @@ from __future__ import annotations
 from pyinfra import context
 from pyinfra.api import deploy
 
+from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, time
-from etcd_steward.run import cluster_run
 
 __all__ = ["renew"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
+from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import exclusive, leaving, resetting
 from etcd_steward.resetting import Reset, choose_reset
-from etcd_steward.run import ClusterRun, Sight, cluster_run, refuse
+from etcd_steward.run import ClusterRun, Sight, refuse
 
 __all__ = ["reset"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
+from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import cluster, exclusive, membership, snapshot
 from etcd_steward.operations import restore as restoring
 from etcd_steward.restoration import Restoration
 from etcd_steward.restored import restored_already
-from etcd_steward.run import ClusterRun, cluster_run
+from etcd_steward.run import ClusterRun
 from etcd_steward.schedule import schedule
 from etcd_steward.verbs.preparing import prepare
 

@@ -7,6 +7,7 @@ from pyinfra.api import DeployError, deploy
 
 from etcd_steward.authority import PkiError
 from etcd_steward.cli_mode import apart
+from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, rotation
@@ -20,7 +21,7 @@ from etcd_steward.rotation import (
     phases_left,
     reasons_against_rotation,
 )
-from etcd_steward.run import ClusterRun, cluster_run, refuse
+from etcd_steward.run import ClusterRun, refuse
 
 __all__ = ["rotate_ca"]
 TOGETHER = "all members, as each phase has to reach all of them before the next one begins"

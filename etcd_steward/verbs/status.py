@@ -10,8 +10,9 @@ from pyinfra.api import deploy
 from etcd_steward import report, status_table
 from etcd_steward.backups import backup_folder, kept
 from etcd_steward.cli_mode import asks_for_json
+from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import cluster
-from etcd_steward.run import ClusterRun, cluster_run
+from etcd_steward.run import ClusterRun
 
 __all__ = ["status"]
 

@@ -6,11 +6,12 @@ from pyinfra import context, logger
 from pyinfra.api import Host, deploy
 
 from etcd_steward.cli_mode import one_by_one
+from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, release, upgrading
-from etcd_steward.run import ClusterRun, cluster_run, refuse
+from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.upgrading import Path, choose_path
 from etcd_steward.versions import Version, judge_target
 

@@ -119,6 +119,7 @@ class Site:
             **(settings or {}),
         }
         self.own: dict[str, dict[str, Any]] = {host.name: {} for host in self.hosts}
+        self.clients: dict[str, Host] = {}
         self.path = ""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "deploys").symlink_to(REPO / "deploys")
@@ -137,23 +138,26 @@ class Site:
         return host.name if self.connector == "ssh" else host.docker_name
 
     def host_named(self, pyinfra_name: str) -> Host:
-        return next(host for host in self.hosts if self.name(host) == pyinfra_name)
+        return next(host for host in [*self.hosts, *self.clients.values()] if self.name(host) == pyinfra_name)
+
+    def add_client(self, host: Host, **data: Any) -> None:
+        """Put a host into the inventory that is no member."""
+        self.clients[host.name] = host
+        self.own[host.name] = {"etcd_client_of": "etcd", **data}
 
     def write_inventory(self) -> None:
         """Write the inventory as it follows from the settings; every run does."""
-        lines = []
-        for host in self.hosts:
-            data = host.ssh_data if self.connector == "ssh" else {}
-            data = {
-                **data,
-                "etcd_name": host.name,
-                "etcd_address": host.address,
-                **self.settings,
-                **self.own[host.name],
-            }
-            known = {key: value for key, value in data.items() if value is not None}
-            lines.append(f"    ({self.name(host)!r}, {known!r}),\n")
-        self.inventory.write_text(f"etcd = [\n{''.join(lines)}]\n")
+        members = "".join(map(self._line, self.hosts))
+        clients = "".join(map(self._line, self.clients.values()))
+        self.inventory.write_text(f"etcd = [\n{members}]\nclients = [\n{clients}]\n")
+
+    def _line(self, host: Host) -> str:
+        data = host.ssh_data if self.connector == "ssh" else {}
+        if host in self.hosts:
+            data = {**data, "etcd_name": host.name, "etcd_address": host.address}
+        data = {**data, **self.settings, **self.own[host.name]}
+        known = {key: value for key, value in data.items() if value is not None}
+        return f"    ({self.name(host)!r}, {known!r}),\n"
 
     def environment(self) -> dict[str, str]:
         own = {"PYTHONPATH": str(REPO), "PYINFRA_PROGRESS": "off"}
