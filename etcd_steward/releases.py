@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import json
-import re
-import tempfile
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache as once
 from importlib import resources
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
+
+from etcd_steward.downloads import (
+    DIGEST,
+    ONE_AT_A_TIME,
+    Archive,
+    Cures,
+    ReleaseError,
+    fetch,
+    fetch_sums,
+    listed,
+    sha256,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from etcd_steward.versions import Version
 
@@ -27,44 +30,11 @@ __all__ = ["UPSTREAM", "Archive", "ReleaseError", "archive_name", "archive_url",
 
 UPSTREAM = "https://github.com/etcd-io/etcd/releases/download"
 SUMS = "SHA256SUMS"
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
-SILENCE_S = 30  # a server that sends nothing for so long is given up
-REPORT_S = 5  # a download says at least so often how far it is
-CHUNK = 256 * 1024
-LARGEST_SUMS = 1024 * 1024
-
-# Hosts ask at the same time, and the first one's download serves them all.
-_one_at_a_time = threading.Lock()
-
-
-class ReleaseError(Exception):
-    """A release archive cannot be had, or must not be used.
-
-    Args:
-        found: what is there.
-        wanted: what should be there.
-        following: what the operator does about it.
-    """
-
-    def __init__(self, found: str, wanted: str, following: str) -> None:
-        super().__init__(f"found {found}, wanted {wanted}; next: {following}")
-        self.found = found
-        self.wanted = wanted
-        self.next = following
-
-
-@dataclass(frozen=True)
-class Archive:
-    """A verified archive on the controller.
-
-    Args:
-        path: where it lies.
-        sha256: its digest, to be checked again on the host.
-    """
-
-    path: Path
-    sha256: str
+CURES = Cures(
+    missing="correct etcd_version or etcd_mirror, or set etcd_archive_dir to a folder that has the archive",
+    wrong="do not use it; where a mirror builds etcd itself, set etcd_digests = 'mirror' or etcd_sha256",
+)
 
 
 def archive_name(version: Version, arch: str) -> str:
@@ -144,15 +114,13 @@ def obtain(
         raise ReleaseError(
             f"etcd_mirror {mirror}", "an http or https address", "set etcd_archive_dir for a folder"
         )
-    with _one_at_a_time:
+    with ONE_AT_A_TIME:
         if folder is not None:
             return _from_folder(version, arch, Path(folder).expanduser(), digest, digests)
         sums = source.rpartition("/")[0] + f"/{SUMS}"
-        wanted = _expected(version, arch, digest, digests, lambda: _fetch_sums(sums))
+        wanted = _expected(version, arch, digest, digests, lambda: fetch_sums(sums, CURES))
         place = cache.expanduser() / wanted[:16] / archive_name(version, arch)
-        if not (place.is_file() and _is_right(place, wanted)):
-            _download(source, place, wanted, progress)
-        return Archive(place, wanted)
+        return fetch(source, place, wanted, CURES, progress)
 
 
 @once
@@ -182,9 +150,9 @@ def _from_folder(
         return beside.read_text(encoding="utf-8") if beside.is_file() else ""
 
     wanted = _expected(version, arch, digest, digests, sums)
-    found = _sha256(place)
+    found = sha256(place)
     if found != wanted:
-        raise _wrong_digest(found, wanted, str(place))
+        raise CURES.wrong_digest(found, wanted, str(place))
     return Archive(place, wanted)
 
 
@@ -205,7 +173,7 @@ def _expected(
     name = archive_name(version, arch)
     sources: list[Callable[[], str | None]] = [
         lambda: pinned_digest(version, arch),
-        lambda: _listed(sums(), name),
+        lambda: listed(sums(), name),
     ]
     for source in sources if digests == "pinned" else reversed(sources):
         known = source()
@@ -216,106 +184,3 @@ def _expected(
         "a digest, as nothing is installed without one",
         f"set etcd_sha256 = {{'{arch}': '…'}}",
     )
-
-
-def _listed(sums: str, name: str) -> str | None:
-    for line in sums.splitlines():
-        digest, _, file = line.strip().partition(" ")
-        # sha256sum marks binary mode by a star.
-        if file.strip().lstrip("*").removeprefix("./") == name and DIGEST.fullmatch(digest.lower()):
-            return digest.lower()
-    return None
-
-
-def _is_right(place: Path, wanted: str) -> bool:
-    if _sha256(place) == wanted:
-        return True
-    place.replace(_aside(place))
-    return False
-
-
-def _download(url: str, place: Path, wanted: str, progress: Callable[[str], None]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    progress(f"downloading {url}")
-    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f"{place.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            found = _receive(url, file, progress)
-        except BaseException:
-            temporary.unlink()
-            raise
-    if found != wanted:
-        bad = _aside(place)
-        temporary.replace(bad)
-        raise _wrong_digest(found, wanted, f"{url}, kept as {bad}")
-    temporary.replace(place)
-
-
-def _receive(url: str, file: IO[bytes], progress: Callable[[str], None]) -> str:
-    digest = hashlib.sha256()
-    size = 0
-    reported = time.monotonic()
-    for chunk, length in _chunks(url):
-        file.write(chunk)
-        digest.update(chunk)
-        size += len(chunk)
-        if time.monotonic() - reported >= REPORT_S:
-            reported = time.monotonic()
-            progress(f"downloaded {size >> 20} of {length >> 20 if length else 'unknown'} MiB of {url}")
-    return digest.hexdigest()
-
-
-def _chunks(url: str) -> Iterator[tuple[bytes, int | None]]:
-    request = urllib.request.Request(url, headers={"User-Agent": "etcd-steward"})  # noqa: S310 - http(s), see obtain
-    try:
-        with urllib.request.urlopen(request, timeout=SILENCE_S) as answer:  # noqa: S310 - the same
-            length = int(answer.headers["Content-Length"]) if answer.headers.get("Content-Length") else None
-            size = 0
-            while chunk := answer.read(CHUNK):
-                size += len(chunk)
-                yield chunk, length
-    except urllib.error.HTTPError as error:
-        raise ReleaseError(f"{error.code} {error.reason} at {url}", "the file", _elsewhere()) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ReleaseError(f"no answer from {url} ({reason})", "the file", _elsewhere()) from error
-    # `read` with a size does not notice that a connection ended early.
-    if length is not None and size != length:
-        raise ReleaseError(
-            f"{size} bytes of {url}", f"{length} bytes", "run again: the connection ended early"
-        )
-
-
-def _fetch_sums(url: str) -> str:
-    text = b""
-    try:
-        for chunk, _ in _chunks(url):
-            text += chunk
-            if len(text) > LARGEST_SUMS:
-                break
-    except ReleaseError as error:
-        if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code in {403, 404}:
-            return ""
-        raise
-    return text.decode("utf-8", "replace")
-
-
-def _elsewhere() -> str:
-    return "correct etcd_version or etcd_mirror, or set etcd_archive_dir to a folder that has the archive"
-
-
-def _aside(place: Path) -> Path:
-    return place.with_name(f"{place.name}.bad")
-
-
-def _wrong_digest(found: str, wanted: str, where: str) -> ReleaseError:
-    return ReleaseError(
-        f"SHA-256 {found} of {where}",
-        wanted,
-        "do not use it; where a mirror builds etcd itself, set etcd_digests = 'mirror' or etcd_sha256",
-    )
-
-
-def _sha256(place: Path) -> str:
-    with place.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

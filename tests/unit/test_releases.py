@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from etcd_steward import releases
+from etcd_steward import downloads
 from etcd_steward.releases import ReleaseError, archive_name, archive_url, obtain, pinned_digest
 from etcd_steward.versions import parse
 
@@ -83,7 +83,7 @@ def test_archives_are_named_and_found_as_upstream_has_them():
 def test_digests_of_upstream_are_pinned_by_version_and_architecture():
     digests = {pinned_digest(VERSION, "amd64"), pinned_digest(VERSION, "arm64")}
     assert len(digests) == 2
-    assert all(releases.DIGEST.fullmatch(digest) for digest in digests)
+    assert all(downloads.DIGEST.fullmatch(digest) for digest in digests)
     assert pinned_digest(VERSION, "arm") is None
     assert pinned_digest(parse("3.5.1"), "amd64") is None
 
@@ -190,7 +190,7 @@ def test_a_mirror_that_does_not_answer_is_told(get):
 
 
 def test_a_mirror_that_falls_silent_is_given_up(get, monkeypatch):
-    monkeypatch.setattr(releases, "SILENCE_S", 0.1)
+    monkeypatch.setattr(downloads, "SILENCE_S", 0.1)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(ReleaseError, match=r"^found no answer from http.*timed out"),
@@ -205,7 +205,7 @@ def test_an_address_that_is_not_of_the_web_is_refused(get, address):
 
 
 def test_a_download_says_what_it_does_and_how_far_it_is(get, mirror, monkeypatch):
-    monkeypatch.setattr(releases, "REPORT_S", 0)
+    monkeypatch.setattr(downloads, "REPORT_S", 0)
     said = []
     get(progress=said.append)
     assert said[0] == f"downloading {mirror.url}/v3.5.30/{NAME}"

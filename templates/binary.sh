@@ -1,0 +1,26 @@
+# Checks an uploaded program, and puts it beside its other releases under the name of its own, in one step.
+# Set before: staging program sha256 prefix version
+set -e
+umask 022
+cd "$staging"
+found=$(sha256sum <"$program")
+found=${found%% *}
+if [ "$found" != "$sha256" ]; then
+  mv "$program" "$program.bad"
+  echo "found a $program with SHA-256 $found, wanted $sha256; next: look at $staging/$program.bad, then run again" >&2
+  exit 1
+fi
+chown root:root "$program"
+chmod 755 "$program"
+if ! said=$("./$program" --version 2>&1 </dev/null || "./$program" version 2>&1 </dev/null); then
+  echo "found a $program $version that does not run on this host: $(printf '%s\n' "$said" | head -n 1)" >&2
+  echo "wanted one that does; next: look at the host's architecture" >&2
+  exit 1
+fi
+mkdir -p "$prefix/$version"
+dd if=/dev/null of="$program" conv=notrunc,fsync 2>/dev/null
+if [ -e "$prefix/$version/$program" ]; then mv "$prefix/$version/$program" "$prefix/$version/$program.$(date -u +%Y%m%dT%H%M%SZ)-$$"; fi
+mv "$program" "$prefix/$version/$program"
+if command -v restorecon >/dev/null 2>&1; then restorecon -RF "$prefix/$version" || true; fi
+# Last, as it says that the program is whole.
+echo "$sha256" >"$prefix/$version/.$program-sha256"

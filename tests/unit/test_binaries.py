@@ -1,0 +1,86 @@
+"""What is promised about programs that are one file: on the controller, and when they are put on a host."""
+
+import hashlib
+import subprocess
+
+import pytest
+
+from etcd_steward.binaries import Program, obtain
+from etcd_steward.downloads import ReleaseError
+from etcd_steward.shell import script
+
+BODY = b"#!/bin/sh\necho tool 1.2.3\n"
+SHA256 = hashlib.sha256(BODY).hexdigest()
+SETTINGS = ("tool_version", "tool_mirror", "tool_sha256")
+
+
+@pytest.fixture
+def get(tmp_path, monkeypatch):
+    """Publish a program and a list of digests; urllib reads from files here, as it does from a server."""
+
+    def get(sums=f"{SHA256}  tool-arm64\n", digest=None, body=BODY):
+        (tmp_path / "tool-arm64").write_bytes(body)
+        (tmp_path / "sums").write_text(sums)
+        site = tmp_path.as_uri()
+        program = Program("tool", "1.2.3", "arm64", f"{site}/tool-arm64", f"{site}/sums", SETTINGS)
+        return obtain(program, digest, tmp_path / "cache")
+
+    return get
+
+
+@pytest.mark.parametrize("sums", [f"{'0' * 64}  other\n{SHA256} *tool-arm64\n", f"{SHA256}\n"])
+def test_a_program_is_verified_with_the_digest_beside_it(get, sums):
+    found = get(sums)
+    assert (found.sha256, found.path.read_bytes()) == (SHA256, BODY)
+
+
+def test_the_operators_digest_goes_before_the_one_beside_it(get):
+    assert get("nothing", {"arm64": SHA256.upper()}).sha256 == SHA256
+    with pytest.raises(ReleaseError, match="do not use it; where a mirror builds its own, set tool_sha256"):
+        get(digest="0" * 64)
+
+
+def test_a_program_is_downloaded_once(get):
+    get()
+    assert get(body=b"").path.read_bytes() == BODY
+
+
+def test_nothing_is_used_without_a_digest(get, tmp_path):
+    with pytest.raises(ReleaseError, match=r"no SHA-256 of .*; next: set tool_sha256 = \{'arm64': '…'\}$"):
+        get(f"{SHA256}  tool\n")
+    assert not (tmp_path / "cache").exists()
+
+
+def put(folder, body, sha256=SHA256):
+    staging = folder / ".staging"
+    staging.mkdir(exist_ok=True)
+    (staging / "tool").write_bytes(body)
+    command = script(
+        "binary.sh", staging=str(staging), program="tool", sha256=sha256, prefix=str(folder), version="1.2.3"
+    )
+    return subprocess.run(["sh", "-c", command + ""], capture_output=True, text=True, check=False)
+
+
+def test_a_program_is_checked_once_more_on_the_host_and_put_beside_its_other_releases(tmp_path):
+    for _ in range(2):
+        done = put(tmp_path, BODY)
+        assert (done.returncode, done.stderr) == (0, "")
+    at = tmp_path / "1.2.3"
+    assert (at / "tool").read_bytes() == BODY
+    assert oct((at / "tool").stat().st_mode & 0o777) == "0o755"
+    assert (at / ".tool-sha256").read_text() == f"{SHA256}\n"
+    assert len(list(at.glob("tool.*"))) == 1, "what lay there is moved aside"
+
+
+def test_a_program_that_is_another_on_the_host_is_kept_apart_and_never_used(tmp_path):
+    done = put(tmp_path, BODY + b"x")
+    assert done.returncode == 1
+    assert f"wanted {SHA256}; next: look at {tmp_path}/.staging/tool.bad, then run again" in done.stderr
+    assert not (tmp_path / "1.2.3").exists()
+
+
+def test_a_program_that_does_not_run_on_the_host_is_not_put_there(tmp_path):
+    body = b"#!/bin/sh\necho Exec format error >&2\nexit 126\n"
+    done = put(tmp_path, body, hashlib.sha256(body).hexdigest())
+    assert "found a tool 1.2.3 that does not run on this host: Exec format error" in done.stderr
+    assert not (tmp_path / "1.2.3").exists()
