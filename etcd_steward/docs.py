@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from etcd_steward.settings import HOST_KEYS, Settings
+from etcd_steward.settings.k3s import K3sSettings
 
 __all__ = ["settings_page"]
 
@@ -20,12 +21,14 @@ _TYPES = {
     "FileName": "file name",
     "HostPath": "path on the host",
     "Ip": "IP address",
+    "K3sRelease": "release of k3s",
     "Line": "text",
     "MemberKey": "name, id or peer URL",
     "Mirror": "http or https address",
     "Port": "port, 1 to 65535",
     "Readiness": '`True`, `False` or `"trust"`',
     "Release": "version as text",
+    "Token": "text without spaces",
     "Word": "name",
     "bool": "`True` or `False`",
 }
@@ -89,6 +92,7 @@ _THEMES: dict[str, tuple[str, ...]] = {
         "etcd_client_group",
         "etcd_client_key_mode",
     ),
+    "k3s": tuple(K3sSettings.model_fields),
     "Time": (
         "etcd_time_sync",
         "etcd_time_servers",
@@ -143,6 +147,7 @@ Every verb reads all settings, as they say what is wanted. These only matter to 
 - `deploys/maintain.py`: `etcd_compact`, `etcd_compact_keep`, `etcd_maintain_quota_fraction`,
   `etcd_maintain_fragmentation`, `etcd_force_version`.
 - `deploys/clients.py`: the keys under "Clients".
+- `deploys/k3s.py`: `etcd_client_of`, and the keys under "k3s".
 - `deploys/status.py`: `etcd_output`.
 
 ## Keys

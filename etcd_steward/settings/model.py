@@ -6,6 +6,7 @@ from etcd_steward.settings.certificates import CertificateSettings
 from etcd_steward.settings.clients import ClientSettings
 from etcd_steward.settings.cluster import ClusterSettings
 from etcd_steward.settings.host import HostSettings
+from etcd_steward.settings.k3s import K3sSettings
 from etcd_steward.settings.verbs import VerbSettings
 
 __all__ = ["CERTIFICATE_FILES", "HOST_KEYS", "Settings"]
@@ -37,12 +38,13 @@ HOST_KEYS = frozenset(
         "etcd_uid",
         "etcd_gid",
         *ClientSettings.model_fields,
+        *K3sSettings.model_fields,
     },
 )
 
 
 # The last base comes first in the order of the keys.
-class Settings(ClientSettings, VerbSettings, HostSettings, CertificateSettings, ClusterSettings):
+class Settings(K3sSettings, ClientSettings, VerbSettings, HostSettings, CertificateSettings, ClusterSettings):
     """Everything that can be set for one member, with the values that hold where nothing is said."""
 
     @property

@@ -55,9 +55,11 @@ def _complaint(host: str, problem: Any) -> Complaint:
     reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
     reason = reason.rpartition("wanted ")[2].removeprefix("Input should be ").partition(", unable")[0]
     example = f"such as {field.examples[0]!r}" if field.examples else ""
+    # Some values are secrets.
+    value = shown(problem["input"]) if field.repr else "a value that is not shown"
     return Complaint(
         host,
-        f"{'.'.join(map(_plain, where))} = {shown(problem['input'])}",
+        f"{'.'.join(map(_plain, where))} = {value}",
         reason[:1].lower() + reason[1:],
         f"set {key} to a value {example}".rstrip(),
     )

@@ -6,6 +6,7 @@ from etcd_steward.verbs.backup import backup
 from etcd_steward.verbs.clients import clients
 from etcd_steward.verbs.drill import drill
 from etcd_steward.verbs.etcd import etcd
+from etcd_steward.verbs.k3s import k3s
 from etcd_steward.verbs.maintain import maintain
 from etcd_steward.verbs.remove import remove
 from etcd_steward.verbs.renew import renew
@@ -20,6 +21,7 @@ __all__ = [
     "clients",
     "drill",
     "etcd",
+    "k3s",
     "maintain",
     "remove",
     "renew",

@@ -145,3 +145,12 @@ def test_no_inventory_holds_a_mistake_of_its_article(path: Path) -> None:
     }
     assert not mistakes & values
     assert not [value for value in values if isinstance(value, str) and value.startswith("http://")]
+
+
+def test_the_k3s_servers_are_the_articles_three_pis_and_use_their_own_cluster() -> None:
+    groups = seeds.groups("k3s")
+    assert groups["k3s_servers"] == groups["etcd"] == [f"x-k3s-m-{n}" for n in (1, 2, 3)]
+    for settings in settings_of("k3s").values():
+        assert settings.etcd_client_of == settings.etcd_cluster == "k3s"
+        assert settings.etcd_k3s_version is not None
+        assert settings.etcd_k3s_token is None, "a token is no example"

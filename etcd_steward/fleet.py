@@ -1,0 +1,128 @@
+"""The hosts of an inventory group that are clients of one cluster, such as its k3s servers or its control planes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from etcd_steward.addresses import is_ip
+from etcd_steward.errors import Complaint
+from etcd_steward.settings import Settings, read_settings
+from etcd_steward.talk import ask, ctl
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host
+
+    from etcd_steward.clients import ClientRun
+
+__all__ = ["disagreements", "fleet", "kubernetes_keys", "member_address", "worked_on"]
+
+
+def fleet(host: Host, key: str) -> dict[str, Settings]:
+    """Find the hosts of a host's group that are clients of the same cluster.
+
+    Args:
+        host: the host that pyinfra is working on.
+        key: the setting that names the inventory group.
+
+    Returns:
+        Their settings by inventory name, in the inventory's order; empty where the host is none of them.
+    """
+    own, _ = read_settings(host.name, dict(host.data.dict()))
+    if own is None:
+        return {}
+    listed = host.state.inventory.groups.get(getattr(own, key), ())
+    if host.name not in {one.name for one in listed}:
+        return {}
+    read = {one.name: read_settings(one.name, dict(one.data.dict()))[0] for one in listed}
+    return {
+        name: settings
+        for name, settings in read.items()
+        if settings and settings.etcd_client_of == own.etcd_client_of
+    }
+
+
+def worked_on(host: Host, hosts: Mapping[str, Settings]) -> list[str]:
+    """Name those of some hosts that this run works on: within `--limit`, and connected.
+
+    Args:
+        host: one of them.
+        hosts: all of them.
+    """
+    state = host.state
+    found = {name: state.inventory.get_host(name) for name in hosts}
+    return [
+        name for name, one in found.items() if state.is_host_in_limit(one) and one not in state.failed_hosts
+    ]
+
+
+def disagreements(hosts: Mapping[str, Settings], keys: tuple[str, ...]) -> list[Complaint]:
+    """Complain of settings that must be the same on all hosts of a fleet; values are not told, as some are secrets.
+
+    Args:
+        hosts: settings by host.
+        keys: which settings.
+    """
+    first = next(iter(hosts))
+    return [
+        Complaint(
+            name,
+            f"another {key} than on {first}",
+            "the same on all of them",
+            f"set {key} once, for all of them",
+        )
+        for key in keys
+        for name, own in hosts.items()
+        if getattr(own, key) != getattr(hosts[first], key)
+    ]
+
+
+def member_address(client: ClientRun, host: str) -> str:
+    """Tell the address that a member on the same host is bound to.
+
+    Args:
+        client: the cluster.
+        host: inventory name of the host.
+
+    Returns:
+        An IP address; empty where no member lives there, or it is bound to all addresses.
+    """
+    if host not in client.run.hosts:
+        return ""
+    member = client.sight.cluster.member(host)
+    return member.listen if is_ip(member.listen) and member.listen not in {"0.0.0.0", "::"} else ""  # noqa: S104
+
+
+def kubernetes_keys(client: ClientRun) -> tuple[list[str], list[Complaint]]:
+    """Ask a healthy member for keys of a Kubernetes in its cluster.
+
+    Args:
+        client: the cluster.
+
+    Returns:
+        Some keys under /registry and /bootstrap, and what keeps it from being known.
+    """
+    sight = client.sight
+    if sight.seen is None:
+        return [], [
+            Complaint(
+                client.run.name,
+                "no quorum that answers",
+                "a healthy cluster",
+                "run deploys/status.py, then deploys/etcd.py",
+            )
+        ]
+    member = sight.cluster.member(sight.seen.source)
+    lines = ask(client.run, member.host, ctl(member, "kube-keys.sh", endpoint=member.loopback_url))
+    told = [line.partition(" ") for line in lines]
+    if sum(word == "asked" for word, _, _ in told) < 2:  # noqa: PLR2004 - /registry and /bootstrap
+        why = next((rest for word, _, rest in told if word == "unread"), "no answer")
+        return [], [
+            Complaint(
+                client.run.name,
+                f"no way to see whose keys it holds ({why})",
+                "an answer of its member",
+                "run deploys/status.py",
+            )
+        ]
+    return [rest for word, _, rest in told if word == "key"], []
