@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from etcd_steward import configuration, versions
 from etcd_steward.errors import Complaint
 from etcd_steward.settings import CERTIFICATE_FILES, Settings
@@ -93,6 +95,7 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
                     f"change {data} or {other}",
                 ),
             )
+    complaints += _pods(host, settings)
     files = [settings.certificate_path(kind, "member") for kind in CERTIFICATE_FILES]
     doubles = sorted({path for path in files if files.count(path) > 1})
     if doubles:
@@ -105,6 +108,29 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
             ),
         )
     return complaints
+
+
+def _pods(host: str, settings: Settings) -> list[Complaint]:
+    fixed = {
+        "listen-metrics-urls": "where kubelet's probes ask",
+        "socket-options": "which is no flag of etcd",
+    }
+    found = [
+        Complaint(
+            host,
+            f"etcd_config: {key} for a static pod",
+            f"it left alone, {why}",
+            f"take {key} out of etcd_config",
+        )
+        for key, why in fixed.items()
+        if settings.pod and key in settings.etcd_config
+    ]
+    if settings.pod and not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", settings.etcd_service):
+        text = "a pod's name: small letters, digits and dashes"
+        found.append(
+            Complaint(host, f"etcd_service {settings.etcd_service!r}", text, "set another etcd_service")
+        )
+    return found
 
 
 def _against(host: str, version: Version, advice: Advice) -> Complaint:

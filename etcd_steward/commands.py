@@ -10,7 +10,7 @@ from etcd_steward.certificates import Pair, Role
 from etcd_steward.desired import Desired, WantedFile
 from etcd_steward.observed import HostState
 from etcd_steward.operations.files import writing
-from etcd_steward.platforms import INITS
+from etcd_steward.runtimes import runtime
 from etcd_steward.shell import Content, script
 from etcd_steward.topology import Member
 from etcd_steward.work import Work, key_owner, tools
@@ -74,18 +74,19 @@ def apply_command(
         The command; contents travel over standard input.
     """
     settings = member.settings
-    init = INITS[state.init]
-    service = settings.etcd_service
+    run = runtime(settings, state.init, wanted.version)
     before, after = [], []
+    if start and run.fetch:
+        before.append(_apart(run.fetch))
     if stop:
-        before.append(_apart(init.stop.format(name=service)))
+        before.append(_apart(run.stop))
     if aside:
         before.append(
             script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir, incoming=None)
             + ""
         )
     if empty:
-        owner = f"{settings.etcd_user}:{settings.etcd_group}"
+        owner = ":".join(settings.run_as)
         after.append(
             f"mkdir -p /run/etcd-steward; chown {owner} /run/etcd-steward; : >/run/etcd-steward/may-start-empty"
         )
@@ -98,14 +99,12 @@ def apply_command(
             script("link.sh", bin_dir=settings.etcd_bin_dir, release=release, tools=tools(wanted.version))
             + ""
         )
-    if state.service.reload_due or any(
-        content.path == init.definition.format(name=service) for content in made
-    ):
-        after.append(_apart(init.load))
+    if state.service.reload_due or any(content.path == run.definition for content in made):
+        after.append(_apart(run.load))
     if left.enable:
-        after.append(_apart(init.enable.format(name=service)))
+        after.append(_apart(run.enable))
     if start:
-        after.append(_apart(init.start.format(name=service)))
+        after.append(_apart(run.start))
     return writing(made, "\n".join(before), "\n".join(after))
 
 

@@ -16,7 +16,7 @@ from etcd_steward.versions import Version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RESERVED", "gates", "known", "problem", "written"]
+__all__ = ["RESERVED", "gates", "kind", "known", "problem", "written"]
 
 # Keys that etcd-steward decides itself -> what to do instead of setting them in etcd_config.
 RESERVED = {
@@ -82,6 +82,15 @@ def known(key: str, version: Version) -> bool:
     """
     since = _table()["keys"].get(key, {}).get("since", {}).get(version.minor_line)
     return since is not None and version >= versions.parse(since)
+
+
+def kind(key: str) -> str:
+    """Name the type of a key's value, as the table has it.
+
+    Args:
+        key: a key that some release knows.
+    """
+    return str(_table()["keys"][key]["type"])
 
 
 def problem(key: str, value: object, version: Version) -> str | None:
@@ -150,16 +159,16 @@ def written(key: str, value: object) -> object:
     Returns:
         The value for YAML: durations in nanoseconds, lists of URLs as one text.
     """
-    kind = _table()["keys"][key]["type"]
-    if kind == "duration":
+    form = kind(key)
+    if form == "duration":
         return _nanoseconds(value)  # the file knows durations only as nanoseconds (golang/go#10275)
-    if kind == "comma list" and isinstance(value, list):
+    if form == "comma list" and isinstance(value, list):
         return ",".join(value)
-    if kind == "gates":
+    if form == "gates":
         return ",".join(
             f"{name}={str(state).lower()}" for name, state in sorted((gates(value) or {}).items())
         )
-    return str(value) if kind == "string" else value
+    return str(value) if form == "string" else value
 
 
 def _nanoseconds(value: object) -> int | None:

@@ -204,6 +204,7 @@ class Converge:
             if before.works[host] != after.works[host]
             or before.plan.decisions[host] != after.plan.decisions[host]
             or before.unscheduled.get(host) != after.unscheduled.get(host)
+            or before.unprepared.get(host) != after.unprepared.get(host)
         ]
         return f"found {', '.join(changed) or 'the order of turns'} changed since the plan was made, wanted the same plan; next: run again"
 

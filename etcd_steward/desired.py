@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from etcd_steward import configuration, versions
+from etcd_steward import configuration, manifest, versions
 from etcd_steward.configuration import Config, TlsFiles
 from etcd_steward.observed import HostState
 from etcd_steward.platforms import INITS, PACKAGE_MANAGERS
 from etcd_steward.record import Record
+from etcd_steward.runtimes import start_check_path
 from etcd_steward.settings import CERTIFICATE_FILES, Settings
 from etcd_steward.templating import render
 from etcd_steward.topology import Cluster, Member
@@ -20,16 +21,19 @@ from etcd_steward.versions import Version
 __all__ = [
     "MARKER",
     "PROFILE",
+    "UNSETTLED",
     "Desired",
     "WantedFile",
     "desired",
     "managed_paths",
     "record_path",
-    "start_check_path",
 ]
 
 MARKER = "ritten by etcd-steward"
 PROFILE = "/etc/profile.d/etcdctl.sh"
+
+# Lines of what etcd is started with that bear on its first start only, as an extended regular expression.
+UNSETTLED = {"service": "^initial-", "static_pod": "^ *(- --initial-|#)"}
 
 _STEWARD_DIR = "/etc/etcd-steward"
 
@@ -56,6 +60,15 @@ class WantedFile:
     def sha256(self) -> str:
         """Digest of the content."""
         return hashlib.sha256(self.content.encode()).hexdigest()
+
+    def lies_on(self, state: HostState) -> bool:
+        """Tell whether a host has it as it should be, as the probe told."""
+        found = state.files.get(self.path)
+        return found is not None and (found.sha256, found.mode, found.owner) == (
+            self.sha256,
+            self.mode,
+            self.owner,
+        )
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ def managed_paths(settings: Settings, name: str) -> list[str]:
     """
     paths = [settings.config_path, record_path(settings.etcd_cluster), start_check_path(settings), PROFILE]
     paths += [init.definition.format(name=settings.etcd_service) for init in INITS.values()]
+    paths += [settings.manifest_path]
     paths += [packages.chrony_config for packages in PACKAGE_MANAGERS.values()]
     return [*dict.fromkeys(paths), *(settings.certificate_path(kind, name) for kind in CERTIFICATE_FILES)]
 
@@ -106,11 +120,6 @@ def wal_folder(settings: Settings) -> str:
         settings: the host's settings.
     """
     return f"{settings.etcd_wal_dir}/wal" if settings.etcd_wal_dir else f"{settings.etcd_data_dir}/member/wal"
-
-
-def start_check_path(settings: Settings) -> str:
-    """Say where the script lies that runs before every start."""
-    return f"{_STEWARD_DIR}/{settings.etcd_service}-start"
 
 
 def desired(
@@ -137,11 +146,39 @@ def desired(
         The files and digests.
     """
     settings = member.settings
-    init = INITS[state.init]
-    definition_path = init.definition.format(name=settings.etcd_service)
     ca, peer_ca = (settings.certificate_path(kind, member.name) for kind in ("ca", "peer_ca"))
     root = "root:root"
-    config = _config(cluster, member, record, version, (ca, peer_ca), initial_cluster)
+    told = _config(cluster, member, record, (ca, peer_ca), initial_cluster)
+    digest = hashlib.sha256("".join(authorities).encode()).hexdigest()
+    own, started = (
+        _as_pod(member, record, version, told, digest)
+        if settings.pod
+        else _as_service(cluster, member, state, record, version, told)
+    )
+    files = [
+        WantedFile(ca, authorities[0], "644", root, turn=True),
+        WantedFile(peer_ca, authorities[1], "644", root, turn=True),
+        *own,
+        WantedFile(record_path(cluster.name), record.text(member), "644", root, turn=False),
+    ]
+    if settings.etcd_profile:
+        files.append(WantedFile(PROFILE, _profile(cluster, member), "644", root, turn=False))
+    return Desired(
+        version=version,
+        files=tuple(files),
+        settled=started["config"],
+        started={**started, "authorities": digest},
+    )
+
+
+def _as_service(
+    cluster: Cluster, member: Member, state: HostState, record: Record, version: Version, told: Config
+) -> tuple[list[WantedFile], dict[str, str]]:
+    """Write what the init system starts a member with, and what its start check will note of it."""
+    settings = member.settings
+    init = INITS[state.init]
+    definition_path = init.definition.format(name=settings.etcd_service)
+    config = configuration.render(told, version)
     binary = f"{settings.etcd_bin_dir}/etcd"
     folders = [settings.etcd_data_dir, *([settings.etcd_wal_dir] if settings.etcd_wal_dir else [])]
     values = {
@@ -155,7 +192,7 @@ def desired(
         "config": settings.config_path,
         "start_check": start_check_path(settings),
         "definition": definition_path,
-        "authorities": [ca, peer_ca],
+        "authorities": [told.client_tls.ca, told.peer_tls.ca],
         "wal": wal_folder(settings),
         "formed": not record.empty,
         "unsupported_arch": versions.unsupported_arch(version, versions.release_arch(state.machine)),
@@ -164,40 +201,58 @@ def desired(
         else "yes",
     }
     definition = render(init.template, **values)
+    check = render("start-check.sh.j2", **values)
+    root = "root:root"
     files = [
-        WantedFile(ca, authorities[0], "644", root, turn=True),
-        WantedFile(peer_ca, authorities[1], "644", root, turn=True),
-        WantedFile(
-            start_check_path(settings), render("start-check.sh.j2", **values), "755", root, turn=False
-        ),
+        WantedFile(start_check_path(settings), check, "755", root, turn=False),
         WantedFile(definition_path, definition, init.mode, root, turn=True),
         WantedFile(settings.config_path, config, "640", f"root:{settings.etcd_group}", turn=True),
-        WantedFile(record_path(cluster.name), record.text(member), "644", root, turn=False),
     ]
-    if settings.etcd_profile:
-        files.append(WantedFile(PROFILE, _profile(cluster, member), "644", root, turn=False))
-    settled = _settled(config)
-    return Desired(
-        version=version,
-        files=tuple(files),
-        settled=settled,
-        started={
-            "config": settled,
-            "authorities": hashlib.sha256("".join(authorities).encode()).hexdigest(),
-            "definition": hashlib.sha256(definition.encode()).hexdigest(),
-            "binary": f"{settings.etcd_prefix}/{version}/etcd",
-        },
+    return files, {
+        "config": _settled(config),
+        "definition": hashlib.sha256(definition.encode()).hexdigest(),
+        "binary": f"{settings.etcd_prefix}/{version}/etcd",
+    }
+
+
+def _as_pod(
+    member: Member, record: Record, version: Version, told: Config, authorities: str
+) -> tuple[list[WantedFile], dict[str, str]]:
+    """Write the manifest as kubelet shall get it, and what the one in kubelet's folder tells of a running pod."""
+    settings = member.settings
+    pod = manifest.Pod(
+        name=settings.etcd_service,
+        image=settings.etcd_image,
+        config=told,
+        authorities=authorities,
+        requests={str(kind): amount for kind, amount in settings.etcd_pod_requests.items()},
+        limits={str(kind): amount for kind, amount in settings.etcd_pod_limits.items()},
     )
+    text = manifest.render(pod, version)
+    check = render(
+        "pod-check.sh.j2",
+        manifest=settings.manifest_path,
+        wanted=settings.config_path,
+        wal=wal_folder(settings),
+        formed=not record.empty,
+        files=[path for tls in (told.client_tls, told.peer_tls) for path in (tls.ca, tls.cert, tls.key)],
+    )
+    root = "root:root"
+    files = [
+        WantedFile(start_check_path(settings), check, "755", root, turn=False),
+        WantedFile(settings.config_path, text, "600", root, turn=True),
+    ]
+    settled = hashlib.sha256(manifest.settled_lines(text).encode()).hexdigest()
+    return files, {"config": settled}
 
 
 def _config(
     cluster: Cluster,
     member: Member,
     record: Record,
-    version: Version,
     authorities: tuple[str, str],
     initial_cluster: Mapping[str, tuple[str, ...]] | None,
-) -> str:
+) -> Config:
     settings = member.settings
     ca, peer_ca = authorities
 
@@ -208,23 +263,20 @@ def _config(
             ca=authority,
         )
 
-    return configuration.render(
-        Config(
-            name=member.name,
-            data_dir=settings.etcd_data_dir,
-            wal_dir=wal_folder(settings) if settings.etcd_wal_dir else None,
-            listen_peer_urls=(member.listen_peer_url,),
-            listen_client_urls=member.listen_client_urls,
-            advertise_peer_urls=(member.peer_url,),
-            advertise_client_urls=(member.client_url,),
-            initial_cluster=initial_cluster or cluster.initial_cluster,
-            token=record.token,
-            state="new" if record.empty else "existing",
-            client_tls=tls("server", ca),
-            peer_tls=tls("peer", peer_ca),
-            extra=settings.etcd_config,
-        ),
-        version,
+    return Config(
+        name=member.name,
+        data_dir=settings.etcd_data_dir,
+        wal_dir=wal_folder(settings) if settings.etcd_wal_dir else None,
+        listen_peer_urls=(member.listen_peer_url,),
+        listen_client_urls=member.listen_client_urls,
+        advertise_peer_urls=(member.peer_url,),
+        advertise_client_urls=(member.client_url,),
+        initial_cluster=initial_cluster or cluster.initial_cluster,
+        token=record.token,
+        state="new" if record.empty else "existing",
+        client_tls=tls("server", ca),
+        peer_tls=tls("peer", peer_ca),
+        extra=settings.etcd_config,
     )
 
 

@@ -11,6 +11,7 @@ from etcd_steward.authority import PkiError
 from etcd_steward.decisions import ACTING, JOINING
 from etcd_steward.desired import Desired, desired
 from etcd_steward.errors import Complaint
+from etcd_steward.node import Lack, lacking
 from etcd_steward.observed import HostState
 from etcd_steward.plan import Plan, quorum
 from etcd_steward.preflight import check_host, skew_complaint
@@ -60,6 +61,7 @@ class Job:
         problems: settings that do not fit the release that a member runs.
         joins: the hosts whose members join, finish joining, are replaced or move, in that order.
         unscheduled: what the schedule of snapshots lacks, for each host where it lacks anything.
+        unprepared: what hosts lack to run static pods, for each that lacks anything.
     """
 
     sight: Sight
@@ -73,12 +75,17 @@ class Job:
     problems: tuple[Complaint, ...] = ()
     joins: tuple[str, ...] = ()
     unscheduled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unprepared: Mapping[str, Lack] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:
         """Whether anything is changed anywhere."""
         return bool(
-            self.gate or self.joins or self.unscheduled or any(one.anything for one in self.works.values())
+            self.gate
+            or self.joins
+            or self.unscheduled
+            or self.unprepared
+            or any(one.anything for one in self.works.values())
         )
 
     def essence(self) -> object:
@@ -100,6 +107,7 @@ class Job:
             self.order,
             self.joins,
             self.unscheduled,
+            self.unprepared,
         )
 
 
@@ -177,7 +185,15 @@ def make_job(
         problems=tuple(problems),
         joins=tuple(host for action in JOINING for host in plan.acting(action) if scope == Scope()),
         unscheduled=unscheduled(sight.cluster, sight.hosts) if scope == Scope() else {},
+        unprepared=_unprepared(sight) if scope == Scope() else {},
     )
+
+
+def _unprepared(sight: Sight) -> dict[str, Lack]:
+    lacks = {
+        member.host: lacking(member.settings, sight.hosts[member.host]) for member in sight.cluster.members
+    }
+    return {host: lack for host, lack in lacks.items() if lack.anything}
 
 
 def _within(scope: Scope, left: Work) -> Work:
@@ -345,6 +361,7 @@ def _summary(job: Job) -> list[str]:
     told = [
         f"{host}: {', '.join(one.reasons()) or 'files'}" for host, one in job.works.items() if one.anything
     ]
+    told += [f"{host}: {', '.join(lack.told())}" for host, lack in job.unprepared.items()]
     return told + [f"{host}: the schedule of snapshots" for host in job.unscheduled]
 
 

@@ -175,6 +175,7 @@ class HostState:
     endpoint: Endpoint = Endpoint()
     snapshots: tuple[Manifest, ...] = ()
     schedule: ScheduleState = ScheduleState()
+    node: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def skew(self) -> float:
         """Say by how many seconds the host's clock surely differs from the controller's.

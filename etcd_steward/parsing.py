@@ -92,7 +92,16 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         endpoint=_endpoint(told.get("etcd", [])),
         snapshots=read_all(told.get("snapshot", [])),
         schedule=_schedule(told.get("schedule", [])),
+        node=_words(told.get("node", [])),
     )
+
+
+def _words(lines: list[str]) -> dict[str, tuple[str, ...]]:
+    words: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        words[word] = (*words.get(word, ()), rest)
+    return words
 
 
 def _schedule(lines: list[str]) -> ScheduleState:
@@ -135,6 +144,8 @@ def _json(text: str) -> dict[str, Any] | None:
 def _service(init: str, lines: list[str]) -> Service:
     told = dict(line.partition("=")[::2] for line in lines)
     enabled = told.get("UnitFileState", "").startswith("enabled")
+    if "Kubelet" in told:
+        return _static_pod(told, enabled=enabled)
     definition = told.get("FragmentPath", "")
     if init == "systemd":
         active = told.get("ActiveState", "inactive")
@@ -162,6 +173,26 @@ def _service(init: str, lines: list[str]) -> Service:
         enabled=enabled,
         definition=definition,
         word=words.get(status, f"status {status}") if definition else "absent",
+    )
+
+
+def _static_pod(told: dict[str, str], *, enabled: bool) -> Service:
+    manifest, process = told.get("Manifest", ""), told.get("Process", "")
+    kubelet = told["Kubelet"]
+    awaited = bool(manifest) and kubelet in {"active", "activating", "reloading"}
+    word = "absent"
+    if process:
+        word = "running" if manifest else "stopping"
+    elif manifest:
+        word = "starting" if awaited else f"stopped (kubelet {kubelet})"
+    elif "Parked" in told:
+        word = "stopped"
+    return Service(
+        exists=word != "absent",
+        running=bool(process) or awaited,
+        enabled=enabled,
+        definition=manifest,
+        word=word,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from etcd_steward.beside_quorum import never_started, with_quorum
 from etcd_steward.decisions import NO_ROOT, Action, Decision, Plan, Refusal, quorum
@@ -101,7 +102,7 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
     for found in foreign_etcds(member, state):
         raise Refusal("f", *found)
     for unit in state.foreign_units:
-        if unit.rpartition("/")[2].removesuffix(".service") == settings.etcd_service and not _own_definition(
+        if PurePosixPath(unit).stem == settings.etcd_service and not _own_definition(
             state, settings.etcd_service
         ):
             raise Refusal(
@@ -166,7 +167,7 @@ def foreign_etcds(member: Member, state: HostState) -> list[tuple[str, str, str]
             "stop and disable it, or take the host out of the inventory",
         )
         for one in state.processes
-        if one.config != member.settings.config_path
+        if one.config != member.settings.process_mark
     ]
 
 

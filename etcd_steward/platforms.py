@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["INITS", "PACKAGE_MANAGERS", "Init", "Packages", "package_manager"]
+__all__ = [
+    "CONTAINER_RUNTIMES",
+    "INITS",
+    "PACKAGE_MANAGERS",
+    "ContainerRuntime",
+    "Init",
+    "Packages",
+    "package_manager",
+]
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,43 @@ INITS = {
         stop="rc-service --quiet {name} stop",
         # sudo logs our own commands there too: the tag is compared, not searched.
         logs='awk \'$5 == "{name}:" || $6 == "{name}:"\' /var/log/messages | tail -n 50',
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ContainerRuntime:
+    """What runs the containers of a static pod.
+
+    Args:
+        service: its unit.
+        program: what tells that it is there.
+        socket: where kubelet reaches it.
+        config: path of its configuration, or of the part of it that is ours.
+        template: name of the template that it is made from.
+    """
+
+    service: str
+    program: str
+    socket: str
+    config: str
+    template: str
+
+
+CONTAINER_RUNTIMES = {
+    "crio": ContainerRuntime(
+        "crio.service",
+        "crio",
+        "unix:///var/run/crio/crio.sock",
+        "/etc/crio/crio.conf.d/20-etcd-steward.conf",
+        "crio.conf.j2",
+    ),
+    "containerd": ContainerRuntime(
+        "containerd.service",
+        "containerd",
+        "unix:///run/containerd/containerd.sock",
+        "/etc/containerd/config.toml",
+        "containerd.toml.j2",
     ),
 }
 

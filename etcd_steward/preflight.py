@@ -5,6 +5,7 @@ from __future__ import annotations
 from etcd_steward import versions
 from etcd_steward.decisions import MAKING, NO_ROOT, Action
 from etcd_steward.errors import Complaint
+from etcd_steward.node import complaints as node_complaints
 from etcd_steward.observed import HostState
 from etcd_steward.platforms import package_manager
 from etcd_steward.topology import Member
@@ -48,6 +49,7 @@ def check_host(member: Member, state: HostState, action: Action) -> list[Complai
                 "boot the host with its init system",
             ),
         )
+    complaints += node_complaints(member, state)
     if settings.etcd_time_sync and package_manager(state.os_id, state.os_like) is None:
         complaints.append(
             Complaint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -126,7 +125,7 @@ class Schedule:
         if not self.wanted:
             on = found.line if self.init == "openrc" else found.enabled or found.active
             return ["disabled"] if on else []
-        told = [file.path for file in self.files if not _same(state, file)]
+        told = [file.path for file in self.files if not file.lies_on(state)]
         if self.init == "openrc" and found.line != self.line:
             told.append(_TABLE)
         return [
@@ -135,15 +134,6 @@ class Schedule:
             *(["active"] if not found.active else []),
             *(["loaded"] if found.reload_due else []),
         ]
-
-
-def _same(state: HostState, wanted: WantedFile) -> bool:
-    found = state.files.get(wanted.path)
-    return found is not None and (found.sha256, found.mode, found.owner) == (
-        hashlib.sha256(wanted.content.encode()).hexdigest(),
-        wanted.mode,
-        wanted.owner,
-    )
 
 
 def schedule(cluster: Cluster, member: Member, init: str) -> Schedule:

@@ -14,7 +14,7 @@ from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
 from etcd_steward.facts.answer import Answer
-from etcd_steward.platforms import INITS
+from etcd_steward.runtimes import runtime
 from etcd_steward.shell import Script, script
 from etcd_steward.topology import Member
 
@@ -171,15 +171,15 @@ def last_errors(run: ClusterRun, member: Member) -> str:
     Returns:
         The message, or an empty text.
     """
-    logs = INITS[run.planned()[0].hosts[member.host].init].logs.format(name=member.settings.etcd_service)
+    keeper = runtime(member.settings, run.planned()[0].hosts[member.host].init)
     lines = ask(
         run,
         member.host,
-        Script("log", f"{{ {logs}; }} 2>/dev/null | grep -E 'error|fatal|panic|etcd-steward:' | tail -n 1"),
+        Script(
+            "log", f"{{ {keeper.logs}; }} 2>/dev/null | grep -E 'error|fatal|panic|etcd-steward:' | tail -n 1"
+        ),
     )
-    return (
-        lines[-1].partition(f" {member.settings.etcd_service}")[2].partition(": ")[2][:400] if lines else ""
-    )
+    return keeper.text(lines[-1])[:400] if lines else ""
 
 
 def look_at(

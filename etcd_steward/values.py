@@ -20,11 +20,14 @@ __all__ = [
     "Digests",
     "FileName",
     "HostPath",
+    "Image",
     "Ip",
     "Line",
     "MemberKey",
+    "Minor",
     "Mirror",
     "Port",
+    "Quantity",
     "Readiness",
     "Release",
     "TimeZone",
@@ -142,6 +145,25 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _image(value: str) -> str:
+    bare = value.replace("{version}", "0")
+    if not re.fullmatch(r"[a-z0-9]([A-Za-z0-9._/:@-]*[A-Za-z0-9])?", bare):
+        raise ValueError("an image with its tag or digest, in which {version} may stand for the release")
+    return value
+
+
+def _minor(value: str) -> str:
+    if not re.fullmatch(r"1\.[1-9][0-9]", value):
+        raise ValueError("a minor version of Kubernetes as text, such as 1.36")
+    return value
+
+
+def _quantity(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", value):
+        raise ValueError("a quantity of Kubernetes such as 100m or 1Gi")
+    return value
+
+
 def _line(value: str) -> str:
     if not value or not value.isprintable():
         raise ValueError("one line of printable text")
@@ -156,6 +178,9 @@ Account = Annotated[str, AfterValidator(_account)]
 Address = Annotated[str, AfterValidator(_address)]
 Ip = Annotated[str, AfterValidator(_ip)]
 Line = Annotated[str, AfterValidator(_line)]
+Image = Annotated[str, AfterValidator(_image)]
+Minor = Annotated[str, AfterValidator(_minor)]
+Quantity = Annotated[str, AfterValidator(_quantity)]
 DataPath = Annotated[str, AfterValidator(_data_path)]
 Mirror = Annotated[str, AfterValidator(_mirror)]
 Digests = Annotated[dict[str, str] | str, BeforeValidator(_digests)]

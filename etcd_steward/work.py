@@ -107,6 +107,14 @@ def leaf_spec(member: Member, role: Role) -> LeafSpec:
         "client": f"etcd-client-{member.name}",
         "health": "etcd-steward",
     }
+    if member.settings.pod:  # kubeadm's
+        node = member.settings.etcd_node_name or member.name
+        common_names = {
+            "server": node,
+            "peer": node,
+            "client": "kube-apiserver-etcd-client",
+            "health": "kube-etcd-healthcheck-client",
+        }
     return LeafSpec(
         role=role,
         common_name=common_names[role],
@@ -138,9 +146,8 @@ def key_owner(member: Member, role: Role) -> tuple[str, str]:
     Returns:
         The owner as `user:group`, and the octal mode.
     """
-    return (
-        (f"root:{member.settings.etcd_group}", "640") if role in {"server", "peer"} else ("root:root", "600")
-    )
+    own = role in {"server", "peer"} and not member.settings.pod
+    return (f"root:{member.settings.etcd_group}", "640") if own else ("root:root", "600")
 
 
 def work(
@@ -170,7 +177,7 @@ def work(
     if action not in ACTING:
         return Work()
     settings = member.settings
-    files = tuple(file for file in wanted.files if not _same(state, file))
+    files = tuple(file for file in wanted.files if not file.lies_on(state))
     certificates = (
         _certificates(member, state, trusted, now) if ready is None else _ready_made(member, state, ready)
     )
@@ -198,15 +205,6 @@ def work(
         start=not running,
         restart=restart,
         turn=action == "converge" and (live or not running or not state.endpoint.healthy),
-    )
-
-
-def _same(state: HostState, wanted: WantedFile) -> bool:
-    found = state.files.get(wanted.path)
-    return found is not None and (found.sha256, found.mode, found.owner) == (
-        wanted.sha256,
-        wanted.mode,
-        wanted.owner,
     )
 
 
@@ -265,14 +263,14 @@ def _ready_made(
             WantedFile(member.settings.certificate_path(kind, member.name), text, m, o, turn=True)
             for kind, text, m, o in kinds
         ]
-        if not all(_same(state, file) for file in files):
+        if not all(file.lies_on(state) for file in files):
             found[role] = ("it is not the ready-made one",)
     return found
 
 
 def _folders(member: Member, state: HostState, action: Action) -> tuple[tuple[str, str, str], ...]:
     settings = member.settings
-    owner = f"{settings.etcd_user}:{settings.etcd_group}"
+    owner = ":".join(settings.run_as)
     wanted = {"folder": settings.etcd_data_dir}
     if settings.etcd_wal_dir:
         wanted["wal-folder"] = settings.etcd_wal_dir

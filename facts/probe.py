@@ -8,10 +8,12 @@ from pyinfra import context
 from pyinfra.api import FactBase, StringCommand
 
 from etcd_steward.addresses import is_ip
-from etcd_steward.desired import MARKER, managed_paths, record_path
+from etcd_steward.desired import MARKER, UNSETTLED, managed_paths, record_path
 from etcd_steward.locking import FILE, RUNNING
+from etcd_steward.node import MODULES, SYSCTLS, node_paths
 from etcd_steward.observed import HostState
 from etcd_steward.parsing import parse_probe
+from etcd_steward.platforms import CONTAINER_RUNTIMES
 from etcd_steward.schedule import cron_mark, job_path, schedule_paths, timer_name
 from etcd_steward.settings import CERTIFICATE_FILES, Settings, read_settings
 from etcd_steward.shell import Script, script
@@ -36,13 +38,25 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
     return script(
         "ctl.sh",
         "snapshot-look.sh",
+        "pod-look.sh",
+        "node-look.sh",
         "probe.sh",
-        user=settings.etcd_user,
-        group=settings.etcd_group,
+        user=settings.run_as[0],
+        group=settings.run_as[1],
         prefix=settings.etcd_prefix,
         bin_dir=settings.etcd_bin_dir,
         config=settings.config_path,
-        files=[*managed_paths(settings, name), *schedule_paths(settings)],
+        manifest=settings.manifest_path,
+        pod="yes" if settings.pod else "",
+        unsettled=UNSETTLED[settings.etcd_runtime],
+        modules=MODULES,
+        sysctls=list(SYSCTLS),
+        container_runtime=CONTAINER_RUNTIMES[settings.etcd_container_runtime].program,
+        files=[
+            *managed_paths(settings, name),
+            *schedule_paths(settings),
+            *(node_paths(settings) if settings.pod else ()),
+        ],
         certificates=[
             settings.certificate_path(kind, name) for kind in CERTIFICATE_FILES if not kind.endswith("_key")
         ],

@@ -12,7 +12,7 @@ from etcd_steward.admission import change_members, list_members
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.leaving import Count, left_behind, observer_of
 from etcd_steward.operations.snapshot import switch
-from etcd_steward.platforms import INITS
+from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import Schedule
 from etcd_steward.shell import script
 from etcd_steward.talk import hand_over, look_at
@@ -147,7 +147,7 @@ def stop_and_move_aside(member: Member, state: HostState, behind: tuple[str, ...
         ended = Schedule(settings.etcd_service, state.init, wanted=False)
         parts.append(f"{{ {switch(ended, ['disabled'])}\n}} 9>&-")
     if state.service.exists:
-        parts.append(f"{{ {INITS[state.init].disable.format(name=settings.etcd_service)}; }} 9>&-")
+        parts.append(f"{{ {runtime(settings, state.init).disable}; }} 9>&-")
     paths = [path for path in behind if path.startswith("/")]
     parts.append(
         script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir, incoming=None) + ""

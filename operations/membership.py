@@ -14,9 +14,9 @@ from etcd_steward.decisions import MAKING
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.operations.files import show_differences
 from etcd_steward.plan import quorum
-from etcd_steward.platforms import INITS
 from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
+from etcd_steward.runtimes import runtime
 from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def fail_unhealthy(run: Converge, host: Host, member: Member, said: str, wanted:
     """Fail with what a member said while it was awaited in vain, showing the last error of its log."""
     show_error(run, host, member)
     settings = member.settings
-    logs = INITS[run.job().sight.hosts[member.host].init].logs.format(name=settings.etcd_service)
+    logs = runtime(settings, run.job().sight.hosts[member.host].init).logs
     return fail(
         host.state,
         host,

@@ -12,8 +12,8 @@ from etcd_steward.backing_up import login_folder, upload
 from etcd_steward.drilling import Trial, try_out
 from etcd_steward.failing import fail, not_now
 from etcd_steward.identity import parse_wal_head
-from etcd_steward.platforms import INITS
 from etcd_steward.restored import bump_words, incoming, staged_revision
+from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script, script
 from etcd_steward.snapshots import differences
@@ -147,7 +147,7 @@ def _stage(run: Restoration, host: Host, member: Member) -> tuple[str, str]:
                 file=path,
                 sha256=manifest.sha256,
                 incoming=incoming(record),
-                owner=f"{settings.etcd_user}:{settings.etcd_group}",
+                owner=":".join(settings.run_as),
                 name=member.name,
                 members=",".join(f"{one.name}={one.peer_url}" for one in run.job().sight.cluster.members),
                 peer_url=member.peer_url,
@@ -163,7 +163,7 @@ def _stage(run: Restoration, host: Host, member: Member) -> tuple[str, str]:
                 folders=[
                     word
                     for folder in filter(None, (settings.etcd_data_dir, settings.etcd_wal_dir))
-                    for word in (folder, "700", f"{settings.etcd_user}:{settings.etcd_group}")
+                    for word in (folder, "700", ":".join(settings.run_as))
                 ],
             )
             parts = (text("guard.sh"), folders + "", job + "", values + "")
@@ -209,7 +209,7 @@ def stopped(run: Restoration) -> Commands:
         return
     state = run.job().sight.hosts[host.name]
     if state.service.exists:
-        stop = INITS[state.init].stop.format(name=member.settings.etcd_service)
+        stop = runtime(member.settings, state.init).stop
         yield StringCommand("\n".join([text("guard.sh"), f"{{ {stop}; }} 9>&-"]))
 
     def prove(state: State, host: Host) -> bool:

@@ -1,5 +1,5 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh.
-# Set before: user group prefix config files certificates service data_dir wal_dir record names endpoint ports marker lock running
+# Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
   waited=0
@@ -35,11 +35,12 @@ done
 for file in $certificates; do
   [ -f "$file" ] && awk -v file="$file" '{ print "pem " file " " substr($0, 1, 32) (length($0) > 32 ? "|" substr($0, 33) : "") }' "$file"
 done
-[ -f "$config" ] && { sum=$(sed '/^initial-/d' "$config" | sha256sum); say "settled ${sum%% *}"
-  grep -q '^initial-cluster-state: existing' "$config" && say "formed"; }
-[ -f /run/etcd-steward/started-with ] && while IFS= read -r line; do say "started $line"; done </run/etcd-steward/started-with
+[ -f "$config" ] && { sum=$(sed -E "/$unsettled/d" "$config" | sha256sum); say "settled ${sum%% *}"
+  grep -qE '^( *- --)?initial-cluster-state(: |=)existing' "$config" && say "formed"; }
+[ -z "$pod" ] && [ -f /run/etcd-steward/started-with ] && while IFS= read -r line; do say "started $line"; done </run/etcd-steward/started-with
 [ -f "$record" ] && say "record $(cat "$record")"
-case $init in
+case $init$pod in
+  *yes) look_at_node; look_at_pod "$manifest" "$config" "$unsettled" ;;
   systemd)
     systemctl show "$service.service" -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NRestarts \
       -p FragmentPath -p NeedDaemonReload 2>/dev/null | while IFS= read -r line; do say "service $line"; done
@@ -52,12 +53,12 @@ case $init in
     fi
     ;;
 esac
-for unit in /etc/systemd/system/etcd.service /usr/lib/systemd/system/etcd.service /lib/systemd/system/etcd.service /etc/init.d/etcd; do
+for unit in /etc/systemd/system/etcd.service /usr/lib/systemd/system/etcd.service /lib/systemd/system/etcd.service /etc/init.d/etcd "$manifest"; do
   [ -f "$unit" ] && ! grep -q "$marker" "$unit" && say "foreign-unit $unit"
 done
 { ps -eo pid,args 2>/dev/null || ps -o pid,args; } | awk '
   { for (i = 2; i <= 3 && i <= NF; i++) if ($i == "etcd" && i == 2 || $i ~ /\/etcd$/) {
-      at = ""; for (j = i + 1; j <= NF; j++) if ($j ~ /^--config-file/) { at = $j; if (at !~ /=/) at = at "=" $(j + 1) }
+      at = ""; for (j = i + 1; j <= NF; j++) if ($j ~ /^--config-file/ || at == "" && $j ~ /^--data-dir=/) { at = $j; if (at !~ /=/) at = at "=" $(j + 1) }
       print "process " $1 " " $i " " at; next } }'
 near=$data_dir
 while [ ! -e "$near" ]; do near=$(dirname "$near"); done

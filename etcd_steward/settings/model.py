@@ -7,6 +7,7 @@ from etcd_steward.settings.clients import ClientSettings
 from etcd_steward.settings.cluster import ClusterSettings
 from etcd_steward.settings.host import HostSettings
 from etcd_steward.settings.k3s import K3sSettings
+from etcd_steward.settings.pods import POD_CERTIFICATE_FILES, PodSettings
 from etcd_steward.settings.verbs import VerbSettings
 
 __all__ = ["CERTIFICATE_FILES", "HOST_KEYS", "Settings"]
@@ -39,18 +40,49 @@ HOST_KEYS = frozenset(
         "etcd_gid",
         *ClientSettings.model_fields,
         *K3sSettings.model_fields,
+        "etcd_node_name",
     },
 )
 
 
 # The last base comes first in the order of the keys.
-class Settings(K3sSettings, ClientSettings, VerbSettings, HostSettings, CertificateSettings, ClusterSettings):
+class Settings(
+    K3sSettings,
+    ClientSettings,
+    VerbSettings,
+    PodSettings,
+    HostSettings,
+    CertificateSettings,
+    ClusterSettings,
+):
     """Everything that can be set for one member, with the values that hold where nothing is said."""
 
     @property
+    def pod(self) -> bool:
+        """Whether members run as static pods."""
+        return self.etcd_runtime == "static_pod"
+
+    @property
     def config_path(self) -> str:
-        """Path of etcd's configuration file on the host."""
+        """Path of what etcd is started with: its configuration file, or the manifest as kubelet shall get it."""
+        if self.pod:
+            return f"/etc/etcd-steward/{self.etcd_service}-pod.yaml"
         return f"{self.etcd_config_dir}/{self.etcd_config_file}"
+
+    @property
+    def manifest_path(self) -> str:
+        """Path of the manifest that kubelet runs."""
+        return f"{self.etcd_manifest_dir}/{self.etcd_service}.yaml"
+
+    @property
+    def process_mark(self) -> str:
+        """What the command line of the member's process names: its configuration file, or its data folder."""
+        return self.etcd_data_dir if self.pod else self.config_path
+
+    @property
+    def run_as(self) -> tuple[str, str]:
+        """User and group that etcd runs as; in a pod root, as kubeadm has it."""
+        return ("root", "root") if self.pod else (self.etcd_user, self.etcd_group)
 
     def certificate_path(self, kind: str, name: str) -> str:
         """Say where a certificate or key lies on the host.
@@ -62,5 +94,8 @@ class Settings(K3sSettings, ClientSettings, VerbSettings, HostSettings, Certific
         Returns:
             The absolute path.
         """
-        files: dict[str, str] = CERTIFICATE_FILES | dict(self.etcd_cert_files.items())
-        return f"{self.etcd_cert_dir}/{files[kind].replace('{name}', name)}"
+        usual = POD_CERTIFICATE_FILES if self.pod else CERTIFICATE_FILES
+        files: dict[str, str] = usual | dict(self.etcd_cert_files.items())
+        own = not self.pod or "etcd_cert_dir" in self.model_fields_set
+        folder = self.etcd_cert_dir if own else "/etc/kubernetes/pki"
+        return f"{folder}/{files[kind].replace('{name}', name)}"

@@ -13,6 +13,7 @@ from etcd_steward.verbs.renew import renew
 from etcd_steward.verbs.reset import reset
 from etcd_steward.verbs.restore import restore
 from etcd_steward.verbs.rotate_ca import rotate_ca
+from etcd_steward.verbs.static_pods import static_pods
 from etcd_steward.verbs.status import status
 from etcd_steward.verbs.upgrade import upgrade
 
@@ -28,6 +29,7 @@ __all__ = [
     "reset",
     "restore",
     "rotate_ca",
+    "static_pods",
     "status",
     "upgrade",
 ]

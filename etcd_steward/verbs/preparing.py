@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etcd_steward.operations import account, cluster, release, time
+from etcd_steward.operations import account, cluster, node, release, time
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
@@ -35,12 +35,15 @@ def prepare(host: Host, run: Converge) -> None:
         )
     account.present(
         name="Make the system account",
-        user=settings.etcd_user,
-        group=settings.etcd_group,
+        user=settings.run_as[0],
+        group=settings.run_as[1],
         uid=settings.etcd_uid,
         gid=settings.etcd_gid,
         missing=left.account,
     )
+    if settings.pod:
+        node.installed(name="Install kubelet", run=run)
+        node.prepared(name="Prepare the host for static pods", run=run)
     cluster.ready(name="Judge clock and disk", run=run)
     release.staged(
         name="Stage the release",

@@ -154,3 +154,21 @@ def test_the_k3s_servers_are_the_articles_three_pis_and_use_their_own_cluster() 
         assert settings.etcd_client_of == settings.etcd_cluster == "k3s"
         assert settings.etcd_k3s_version is not None
         assert settings.etcd_k3s_token is None, "a token is no example"
+
+
+def test_the_static_pods_keep_the_articles_names_addresses_and_files() -> None:
+    cluster = cluster_of("static_pods")
+    assert {member.name: member.address for member in cluster.members} == {
+        f"etcd0{n}": f"10.107.88.{14 + n}" for n in (1, 2, 3)
+    }
+    settings = cluster.settings
+    assert settings.manifest_path == "/etc/kubernetes/manifests/etcd.yaml"
+    assert [
+        settings.certificate_path(kind, "etcd01") for kind in ("ca", "peer_key", "client", "health_key")
+    ] == [
+        "/etc/kubernetes/pki/etcd/ca.crt",
+        "/etc/kubernetes/pki/etcd/peer.key",
+        "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+        "/etc/kubernetes/pki/etcd/healthcheck-client.key",
+    ]
+    assert (settings.etcd_container_runtime, settings.etcd_data_dir) == ("crio", "/var/lib/etcd")

@@ -1,0 +1,270 @@
+"""What a host needs before a kubelet can run static pods on it, and what of it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from etcd_steward.desired import WantedFile
+from etcd_steward.errors import Complaint
+from etcd_steward.platforms import CONTAINER_RUNTIMES, package_manager
+from etcd_steward.runtimes import start_check_path
+from etcd_steward.templating import render
+
+if TYPE_CHECKING:
+    from etcd_steward.observed import HostState
+    from etcd_steward.settings import Settings
+    from etcd_steward.topology import Member
+
+__all__ = [
+    "MODULES",
+    "SYSCTLS",
+    "Lack",
+    "Repository",
+    "complaints",
+    "lacking",
+    "node_files",
+    "node_packages",
+    "node_paths",
+    "repositories",
+]
+
+KUBELET_CONFIG = "/etc/kubernetes/kubelet-etcd.yaml"
+_DROP_IN = "/etc/systemd/system/kubelet.service.d"
+
+MODULES = ("overlay", "br_netfilter")
+SYSCTLS = {
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+    "net.ipv4.ip_forward": "1",
+}
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of packages.
+
+    Args:
+        name: what its files are called.
+        title: what it is told as.
+        url: where it is, without the kind of its packages.
+        exclude: packages that an upgrade of the system must not touch.
+    """
+
+    name: str
+    title: str
+    url: str
+    exclude: str = ""
+
+
+def repositories(settings: Settings) -> tuple[Repository, ...]:
+    """List the repositories of a host's Kubernetes version; those of other minor versions are others.
+
+    Args:
+        settings: the host's settings.
+    """
+    minor = settings.etcd_kubernetes_version
+    kubernetes = Repository(
+        "kubernetes",
+        "Kubernetes",
+        f"https://pkgs.k8s.io/core:/stable:/v{minor}",
+        "kubelet kubeadm kubectl cri-tools kubernetes-cni",
+    )
+    crio = Repository(
+        "cri-o", "CRI-O", f"https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v{minor}"
+    )
+    return (kubernetes, crio) if settings.etcd_container_runtime == "crio" else (kubernetes,)
+
+
+def node_packages(lack: Lack, manager: str) -> list[str]:
+    """List the packages that bring what is missing, and with it crictl.
+
+    Args:
+        lack: what the host lacks.
+        manager: the package manager.
+
+    Returns:
+        Names of packages.
+    """
+    packages = ["kubelet", "cri-tools"] if "kubelet" in lack.programs else []
+    if "crio" in lack.programs:
+        packages += ["container-selinux", "cri-o"] if manager == "dnf" else ["cri-o"]
+    if "containerd" in lack.programs:
+        packages.append("containerd")
+    return packages
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What one host lacks.
+
+    Args:
+        programs: those that are missing, and with them their packages.
+        files: files that differ.
+        swap: swap has to be switched off, or to be kept off.
+        modules: kernel modules that are not loaded.
+        sysctls: kernel settings that differ.
+        units: units that are not enabled, do not run, or run with older files.
+    """
+
+    programs: tuple[str, ...] = ()
+    files: tuple[WantedFile, ...] = ()
+    swap: bool = False
+    modules: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    units: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether the host lacks anything."""
+        return bool(self.programs or self.files or self.swap or self.modules or self.sysctls or self.units)
+
+    def told(self) -> list[str]:
+        """Say it in words."""
+        return [
+            *self.programs,
+            *(file.path for file in self.files),
+            *(["swap"] if self.swap else []),
+            *self.modules,
+            *self.sysctls,
+            *self.units,
+        ]
+
+
+def node_files(settings: Settings, state: HostState) -> list[WantedFile]:
+    """Write what lies on a host so that kubelet and container runtime agree.
+
+    Args:
+        settings: the host's settings.
+        state: what the probe told of it.
+
+    Returns:
+        The files.
+    """
+    host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
+    values = {
+        "socket": host.socket,
+        "service": host.service,
+        "manifests": settings.etcd_manifest_dir,
+        "kubelet": KUBELET_CONFIG,
+        "check": start_check_path(settings),
+        "pause": settings.etcd_pause_image,
+        "fail_cgroup_v1": settings.etcd_fail_cgroup_v1,
+        "modules": MODULES,
+        "sysctls": SYSCTLS,
+        "config_version": 2 if _old_containerd(state) else 3,
+    }
+    paths = {
+        KUBELET_CONFIG: "kubelet.yaml.j2",
+        f"{_DROP_IN}/20-etcd-service-manager.conf": "kubelet-drop-in.conf.j2",
+        f"{_DROP_IN}/30-etcd-steward.conf": "kubelet-check.conf.j2",
+        "/etc/modules-load.d/k8s.conf": "modules.conf.j2",
+        "/etc/sysctl.d/k8s.conf": "sysctl.conf.j2",
+        "/etc/crictl.yaml": "crictl.yaml.j2",
+        host.config: host.template,
+    }
+    if "kubelet.service" not in state.node.get("packaged-unit", ()) and not _arriving(settings, state):
+        paths["/etc/systemd/system/kubelet.service"] = "kubelet.service.j2"
+    return [
+        WantedFile(path, render(template, **values), "644", "root:root", turn=False)
+        for path, template in paths.items()
+    ]
+
+
+def _old_containerd(state: HostState) -> bool:
+    """Tell whether containerd reads configurations of version 2 only, as it did before 2.0."""
+    (told,) = state.node.get("containerd", ("",))[:1]
+    return told.lstrip("v").startswith("1.")
+
+
+def _arriving(settings: Settings, state: HostState) -> bool:
+    return settings.etcd_node_packages == "repositories" and "kubelet" not in state.node.get("program", ())
+
+
+def node_paths(settings: Settings) -> list[str]:
+    """List the paths of all that, for the probe.
+
+    Args:
+        settings: the host's settings.
+    """
+    host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
+    return [
+        KUBELET_CONFIG,
+        f"{_DROP_IN}/20-etcd-service-manager.conf",
+        f"{_DROP_IN}/30-etcd-steward.conf",
+        "/etc/modules-load.d/k8s.conf",
+        "/etc/sysctl.d/k8s.conf",
+        "/etc/crictl.yaml",
+        host.config,
+        "/etc/systemd/system/kubelet.service",
+    ]
+
+
+def lacking(settings: Settings, state: HostState) -> Lack:
+    """Compare a host with what static pods need.
+
+    Args:
+        settings: the host's settings.
+        state: what the probe told of it.
+
+    Returns:
+        What is missing; nothing for members that are services.
+    """
+    if not settings.pod or not state.reached or state.uid != 0:
+        return Lack()
+    host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
+    node = state.node
+    wanted = node_files(settings, state)
+    units = (host.service, "kubelet.service")
+    return Lack(
+        programs=tuple(name for name in ("kubelet", host.program) if name not in node.get("program", ())),
+        files=tuple(file for file in wanted if not file.lies_on(state)),
+        swap="swap" in node,
+        modules=tuple(name for name in MODULES if name not in node.get("module", ())),
+        sysctls={
+            key: value for key, value in SYSCTLS.items() if f"{key}={value}" not in node.get("sysctl", ())
+        },
+        units=tuple(unit for unit in units if unit not in node.get("unit", ())),
+    )
+
+
+def complaints(member: Member, state: HostState) -> list[Complaint]:
+    """Say what forbids static pods on a host.
+
+    Args:
+        member: the host's member.
+        state: what the probe told of it.
+    """
+    settings = member.settings
+    if not settings.pod or not state.reached:
+        return []
+    found = []
+    if state.init == "openrc":
+        text = "systemd, under which kubelet runs"
+        found.append(Complaint(member.host, "OpenRC", text, 'set etcd_runtime = "service"'))
+    missing = lacking(settings, state).programs
+    packages = package_manager(state.os_id, state.os_like)
+    by_hand = f"install {' and '.join(missing)} by hand, then run again"
+    if missing and settings.etcd_node_packages == "present":
+        found.append(Complaint(member.host, f"no {', no '.join(missing)}", "both there", by_hand))
+    elif missing and (packages is None or packages.name == "apk"):
+        name = state.os_name or "an unknown system"
+        found.append(Complaint(member.host, name, "one with apt or dnf, to install kubelet", by_hand))
+    elif "containerd" in missing and packages is not None and packages.name == "dnf":
+        text = "it there, as this distribution has no package of that name"
+        found.append(
+            Complaint(
+                member.host, "no containerd", text, f'{by_hand}; or set etcd_container_runtime = "crio"'
+            )
+        )
+    if settings.etcd_fail_cgroup_v1 and "v1" in state.node.get("cgroup", ()):
+        found.append(
+            Complaint(
+                member.host,
+                "cgroup v1, on which kubelet does not start since 1.35",
+                "cgroup v2",
+                "boot with systemd.unified_cgroup_hierarchy=1, or set etcd_fail_cgroup_v1 = False",
+            )
+        )
+    return found

@@ -1,0 +1,28 @@
+# Tells what of kubelet's needs a host has.
+# Set before: modules sysctls container_runtime
+look_at_node() {
+  awk 'NR > 1 { print "node swap " $1 }' /proc/swaps 2>/dev/null
+  awk '$1 !~ /^#/ && $3 == "swap" { print "node swap " $1 " in /etc/fstab" }' /etc/fstab 2>/dev/null
+  [ "$(systemctl is-enabled swap.target 2>/dev/null)" = masked ] || say "node swap at boot"
+  for module in $modules; do
+    case $module in
+      overlay) grep -qw overlay /proc/filesystems && say "node module overlay" ;;
+      br_netfilter) [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && say "node module br_netfilter" ;;
+    esac
+  done
+  for setting in $sysctls; do
+    at=/proc/sys/$(printf '%s' "$setting" | tr . /)
+    [ -e "$at" ] && say "node sysctl $setting=$(cat "$at")"
+  done
+  for program in kubelet "$container_runtime"; do command -v "$program" >/dev/null 2>&1 && say "node program $program"; done
+  for unit in /usr/lib/systemd/system/kubelet.service /lib/systemd/system/kubelet.service; do
+    [ -f "$unit" ] && say "node packaged-unit kubelet.service"
+  done
+  for unit in kubelet.service "$container_runtime.service"; do
+    told=$(systemctl show "$unit" -p ActiveState -p UnitFileState -p NeedDaemonReload 2>/dev/null)
+    case $told in *NeedDaemonReload=yes*) continue ;; esac
+    case $told in *ActiveState=active*UnitFileState=enabled*) say "node unit $unit" ;; esac
+  done
+  [ "$container_runtime" != containerd ] || say "node containerd $(containerd --version 2>/dev/null | awk '{ print $3 }')"
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then say "node cgroup v2"; else say "node cgroup v1"; fi
+}
