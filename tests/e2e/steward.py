@@ -25,8 +25,8 @@ PYINFRA = Path(sys.executable).with_name("pyinfra")
 RUN_SECONDS = 300
 
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_COMMAND = re.compile(r"^\s*\[([^\]]+)\] >>> ", re.MULTILINE)
-_VERDICT = re.compile(r"^\s*\[([^\]]+)\] (Success|No changes|Error\b.*)$", re.MULTILINE)
+_COMMAND = re.compile(r"^\s*\[([^\]]+)\] +>>> ", re.MULTILINE)
+_VERDICT = re.compile(r"^\s*\[([^\]]+)\] +(Success|No changes|Error\b.*)$", re.MULTILINE)
 # pyinfra's docker connector starts a container that is stopped, so hosts that are down need the ssh connector.
 CONNECTORS = ("docker", "ssh")
 
