@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
+from etcd_steward.kubelet import release_path
 from etcd_steward.platforms import CONTAINER_RUNTIMES, package_manager
 from etcd_steward.runtimes import start_check_path
 from etcd_steward.templating import render
@@ -101,6 +102,7 @@ class Lack:
 
     Args:
         programs: those that are missing, and with them their packages.
+        kubelet: where the release of kubelet lies that is wanted, while another or none is linked.
         files: files that differ.
         swap: swap has to be switched off, or to be kept off.
         modules: kernel modules that are not loaded.
@@ -109,6 +111,7 @@ class Lack:
     """
 
     programs: tuple[str, ...] = ()
+    kubelet: str = ""
     files: tuple[WantedFile, ...] = ()
     swap: bool = False
     modules: tuple[str, ...] = ()
@@ -118,12 +121,13 @@ class Lack:
     @property
     def anything(self) -> bool:
         """Whether the host lacks anything."""
-        return bool(self.programs or self.files or self.swap or self.modules or self.sysctls or self.units)
+        return bool(self.told())
 
     def told(self) -> list[str]:
         """Say it in words."""
         return [
             *self.programs,
+            *([self.kubelet] if self.kubelet else []),
             *(file.path for file in self.files),
             *(["swap"] if self.swap else []),
             *self.modules,
@@ -143,7 +147,7 @@ def node_files(settings: Settings, state: HostState) -> list[WantedFile]:
         The files.
     """
     host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
-    values = {
+    values: dict[str, Any] = {
         "socket": host.socket,
         "service": host.service,
         "manifests": settings.etcd_manifest_dir,
@@ -153,8 +157,8 @@ def node_files(settings: Settings, state: HostState) -> list[WantedFile]:
         "fail_cgroup_v1": settings.etcd_fail_cgroup_v1,
         "modules": MODULES,
         "sysctls": SYSCTLS,
-        "config_version": 2 if _old_containerd(state) else 3,
     }
+    values["config_version"] = _containerd_config(state, host.config, values)
     paths = {
         KUBELET_CONFIG: "kubelet.yaml.j2",
         f"{_DROP_IN}/20-etcd-service-manager.conf": "kubelet-drop-in.conf.j2",
@@ -172,23 +176,23 @@ def node_files(settings: Settings, state: HostState) -> list[WantedFile]:
     ]
 
 
-def _old_containerd(state: HostState) -> bool:
-    """Tell whether containerd reads configurations of version 2 only, as it did before 2.0."""
+def _containerd_config(state: HostState, path: str, values: Mapping[str, Any]) -> int:
+    """Choose the version of containerd's configuration: 2.0 and later take both, older ones only the second."""
     (told,) = state.node.get("containerd", ("",))[:1]
-    return told.lstrip("v").startswith("1.")
+    if told in {"", "none"} or told.lstrip("v").startswith("1."):
+        return 2
+    # One that was written before containerd was there is as good.
+    earlier = render("containerd.toml.j2", **{**values, "config_version": 2})
+    return 2 if WantedFile(path, earlier, "644", "root:root", turn=False).lies_on(state) else 3
 
 
 def _arriving(settings: Settings, state: HostState) -> bool:
-    return settings.etcd_node_packages == "repositories" and "kubelet" not in state.node.get("program", ())
+    packaged = settings.etcd_node_packages == "repositories" and not settings.etcd_kubelet_version
+    return packaged and "kubelet" not in state.node.get("program", ())
 
 
-def node_paths(settings: Settings) -> list[str]:
-    """List the paths of all that, for the probe.
-
-    Args:
-        settings: the host's settings.
-    """
-    host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
+def node_paths() -> list[str]:
+    """List the paths of all that on all container runtimes, for the probe."""
     return [
         KUBELET_CONFIG,
         f"{_DROP_IN}/20-etcd-service-manager.conf",
@@ -196,7 +200,7 @@ def node_paths(settings: Settings) -> list[str]:
         "/etc/modules-load.d/k8s.conf",
         "/etc/sysctl.d/k8s.conf",
         "/etc/crictl.yaml",
-        host.config,
+        *(host.config for host in CONTAINER_RUNTIMES.values()),
         "/etc/systemd/system/kubelet.service",
     ]
 
@@ -217,8 +221,11 @@ def lacking(settings: Settings, state: HostState) -> Lack:
     node = state.node
     wanted = node_files(settings, state)
     units = (host.service, "kubelet.service")
+    kubelet = release_path(settings)
+    programs = (host.program,) if kubelet else ("kubelet", host.program)
     return Lack(
-        programs=tuple(name for name in ("kubelet", host.program) if name not in node.get("program", ())),
+        programs=tuple(name for name in programs if name not in node.get("program", ())),
+        kubelet="" if node.get("kubelet", ("",))[0] == kubelet else kubelet,
         files=tuple(file for file in wanted if not file.lies_on(state)),
         swap="swap" in node,
         modules=tuple(name for name in MODULES if name not in node.get("module", ())),
@@ -243,6 +250,7 @@ def complaints(member: Member, state: HostState) -> list[Complaint]:
     if state.init == "openrc":
         text = "systemd, under which kubelet runs"
         found.append(Complaint(member.host, "OpenRC", text, 'set etcd_runtime = "service"'))
+    found += _moved(member, state)
     missing = lacking(settings, state).programs
     packages = package_manager(state.os_id, state.os_like)
     by_hand = f"install {' and '.join(missing)} by hand, then run again"
@@ -265,6 +273,39 @@ def complaints(member: Member, state: HostState) -> list[Complaint]:
                 "cgroup v1, on which kubelet does not start since 1.35",
                 "cgroup v2",
                 "boot with systemd.unified_cgroup_hierarchy=1, or set etcd_fail_cgroup_v1 = False",
+            )
+        )
+    return found
+
+
+def _moved(member: Member, state: HostState) -> list[Complaint]:
+    """Find what would let kubelet stop or double a running member outside its turn, on all hosts at once."""
+    settings = member.settings
+    if not any(one.config == settings.process_mark for one in state.processes):
+        return []
+    others = [
+        name
+        for name, host in CONTAINER_RUNTIMES.items()
+        if name != settings.etcd_container_runtime
+        and host.config in state.files
+        and state.files[host.config].ours
+    ]
+    found = [
+        Complaint(
+            member.host,
+            f"a pod that runs in {name}",
+            f"none there while etcd_container_runtime is {settings.etcd_container_runtime}",
+            f"set it back to {name}; to change it, remove this member, let it join again on a new host",
+        )
+        for name in others
+    ]
+    if not state.service.definition:
+        found.append(
+            Complaint(
+                member.host,
+                f"etcd (process {state.processes[0].pid}) running, and no {settings.manifest_path}",
+                "the manifest that it runs from there",
+                "set etcd_manifest_dir or etcd_service back; or wait until kubelet has stopped it, then run again",
             )
         )
     return found

@@ -22,6 +22,7 @@ __all__ = [
     "HostPath",
     "Image",
     "Ip",
+    "KubernetesRelease",
     "Line",
     "MemberKey",
     "Minor",
@@ -158,6 +159,12 @@ def _minor(value: str) -> str:
     return value
 
 
+def _kubernetes_release(value: str) -> str:
+    if not re.fullmatch(r"v1\.[0-9]+\.[0-9]+", value):
+        raise ValueError("a release of Kubernetes such as v1.36.3")
+    return value
+
+
 def _quantity(value: str) -> str:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", value):
         raise ValueError("a quantity of Kubernetes such as 100m or 1Gi")
@@ -179,6 +186,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Ip = Annotated[str, AfterValidator(_ip)]
 Line = Annotated[str, AfterValidator(_line)]
 Image = Annotated[str, AfterValidator(_image)]
+KubernetesRelease = Annotated[str, AfterValidator(_kubernetes_release)]
 Minor = Annotated[str, AfterValidator(_minor)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 DataPath = Annotated[str, AfterValidator(_data_path)]

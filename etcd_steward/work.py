@@ -188,7 +188,7 @@ def work(
     running = state.service.running
     restart = running and dict(state.started) != dict(wanted.started)
     config = settings.config_path
-    if running and state.settled == wanted.settled:
+    if running and not restart and state.settled == wanted.settled:
         # Only the lines for a first start differ: they may be written at once, as no process reads them.
         files = tuple(
             _at_once(file) if file.path == config and _only_content(state, file) else file for file in files

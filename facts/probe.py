@@ -55,7 +55,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         files=[
             *managed_paths(settings, name),
             *schedule_paths(settings),
-            *(node_paths(settings) if settings.pod else ()),
+            *(node_paths() if settings.pod else ()),
         ],
         certificates=[
             settings.certificate_path(kind, name) for kind in CERTIFICATE_FILES if not kind.endswith("_key")

@@ -102,7 +102,10 @@ def prepared(run: Converge) -> Commands:
     settings = job.sight.cluster.member(host.name).settings
     made = [Content(file.path, file.content, file.mode, file.owner) for file in lack.files]
     # What is started here lives on: it must not inherit the lock of `guard.sh`.
-    yield writing(made, after=f"{{ {_fit(settings, lack)}\n}} 9>&-")
+    files = job.sight.hosts[host.name].files
+    theirs = [file.path for file in lack.files if file.path in files and not files[file.path].ours]
+    kept = "\n".join(f"cp -p {path} {path}.before-etcd-steward" for path in theirs)
+    yield writing(made, before=kept, after=f"{{ {_fit(settings, lack)}\n}} 9>&-")
 
 
 def _pods(run: Converge) -> bool:
@@ -113,13 +116,14 @@ def _fit(settings: Settings, lack: Lack) -> str:
     host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
     paths = [file.path for file in lack.files]
     changed = ["runtime"] if host.config in paths else []
-    changed += ["kubelet"] if any("kubelet" in path for path in paths) else []
+    changed += ["kubelet"] if lack.kubelet or any("kubelet" in path for path in paths) else []
     return (
         script(
             "node.sh",
             swap="yes" if lack.swap else "",
             modules=lack.modules,
             sysctls=[f"{key}={value}" for key, value in lack.sysctls.items()],
+            kubelet=lack.kubelet,
             units=[host.service, "kubelet.service"],
             runtime_unit=host.service,
             changed=changed,

@@ -15,6 +15,7 @@ look_at_node() {
     [ -e "$at" ] && say "node sysctl $setting=$(cat "$at")"
   done
   for program in kubelet "$container_runtime"; do command -v "$program" >/dev/null 2>&1 && say "node program $program"; done
+  say "node kubelet $(readlink -f /usr/bin/kubelet 2>/dev/null)"
   for unit in /usr/lib/systemd/system/kubelet.service /lib/systemd/system/kubelet.service; do
     [ -f "$unit" ] && say "node packaged-unit kubelet.service"
   done

@@ -1,5 +1,5 @@
 # Makes a host fit for kubelet: swap off and kept off, modules, kernel settings, and both services running with their files.
-# Set before: swap modules sysctls units runtime_unit changed (runtime kubelet: whose files were written) manifests
+# Set before: swap modules sysctls kubelet (the release to link) units runtime_unit changed (runtime kubelet: whose files were written) manifests
 set -e
 if [ -n "$swap" ]; then
   if awk 'NR > 1 { found = 1 } END { exit !found }' /proc/swaps; then swapoff -a; fi
@@ -16,6 +16,12 @@ fi
 for module in $modules; do modprobe "$module"; done
 for pair in $sysctls; do sysctl -q -w "$pair"; done
 (umask 022 && mkdir -p "$manifests")
+if [ -n "$kubelet" ]; then
+  at=/usr/bin/kubelet
+  if [ -e "$at" ] && ! [ -L "$at" ]; then mv "$at" "$at.$(date -u +%Y%m%dT%H%M%SZ)-$$"; fi
+  ln -s "$kubelet" "$at.$$"
+  mv -f "$at.$$" "$at"
+fi
 systemctl daemon-reload
 for unit in $units; do systemctl enable --quiet "$unit"; done
 for word in $changed; do

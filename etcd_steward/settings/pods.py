@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import HostPath, Image, Minor, Quantity, Word
+from etcd_steward.values import Digests, HostPath, Image, KubernetesRelease, Minor, Mirror, Quantity, Word
 
 __all__ = ["POD_CERTIFICATE_FILES", "PodSettings"]
 
@@ -61,6 +61,19 @@ class PodSettings(Keys):
         "repositories",
         "Install kubelet and container runtime where they are missing, or insist that they are there.",
         "present",
+    )
+    etcd_kubelet_version: KubernetesRelease | None = key(
+        None,
+        "Release of kubelet that is installed as a verified program, instead of a package.",
+        "v1.36.3",
+    )
+    etcd_kubelet_mirror: Mirror | None = key(
+        None,
+        "Where such a kubelet comes from, in the layout of dl.k8s.io.",
+        "https://mirror.example.org/kubernetes",
+    )
+    etcd_kubelet_sha256: Digests | None = key(
+        None, "SHA-256 of such a kubelet, or one for each architecture.", {"amd64": "…"}
     )
     etcd_pause_image: Image | None = key(
         None,

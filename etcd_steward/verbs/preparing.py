@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etcd_steward.operations import account, cluster, node, release, time
+from etcd_steward import kubelet
+from etcd_steward.operations import account, binary, cluster, node, release, time
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
@@ -43,6 +44,16 @@ def prepare(host: Host, run: Converge) -> None:
     )
     if settings.pod:
         node.installed(name="Install kubelet", run=run)
+        if settings.etcd_kubelet_version:
+            lack = job.unprepared.get(host.name)
+            binary.staged(
+                name=f"Stage kubelet {settings.etcd_kubelet_version}",
+                program="kubelet",
+                version=settings.etcd_kubelet_version,
+                obtain=kubelet.obtain(settings, job.sight.hosts[host.name].machine, host.log),
+                prefix=kubelet.PREFIX,
+                missing=bool(lack and lack.kubelet),
+            )
         node.prepared(name="Prepare the host for static pods", run=run)
     cluster.ready(name="Judge clock and disk", run=run)
     release.staged(

@@ -5,7 +5,11 @@ There is no kubelet here: `standins/kubelet` takes its place, as its first lines
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import functools
+import hashlib
+import http.server
+import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +21,7 @@ from tests.targets import hosts as targets
 from tests.targets.common import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
@@ -37,12 +41,15 @@ SETTINGS = {
 }
 
 
-def stand_in(host: Host) -> None:
-    """Put stand-ins for kubelet and CRI-O where their packages put them; nothing is started."""
-    host.write("/usr/bin/kubelet", (STANDINS / "kubelet").read_text(), 0o755)
-    host.write("/usr/bin/crio", "#!/bin/sh\nexec sleep infinity\n", 0o755)
-    for unit in ("kubelet.service", "crio.service"):
-        host.write(f"/usr/lib/systemd/system/{unit}", (STANDINS / unit).read_text())
+def stand_in(host: Host, *names: str) -> None:
+    """Put stand-ins where the packages of kubelet and CRI-O put theirs; nothing is started."""
+    programs = {
+        "kubelet": (STANDINS / "kubelet").read_text(),
+        "crio": "#!/bin/sh\nexec sleep infinity\n",
+    }
+    for name in names:
+        host.write(f"/usr/bin/{name}", programs[name], 0o755)
+        host.write(f"/usr/lib/systemd/system/{name}.service", (STANDINS / f"{name}.service").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,7 @@ def made(
         folder = tmp_path_factory.mktemp("pods")
         site = make_site(stack, FAMILIES, "docker", mirror_url, cache, folder, {"settings": SETTINGS})
         for host in site.hosts:
-            stand_in(host)
+            stand_in(host, "kubelet", "crio")
         yield site
 
 
@@ -175,8 +182,18 @@ def test_a_changed_setting_restarts_one_pod_after_the_other(site: Site) -> None:
 
 def test_a_certificate_is_renewed_and_no_pod_restarted(site: Site) -> None:
     before = pods(site)
-    site.run("-y", "--data=etcd_renew_all=True", "deploys/renew.py").succeeded()
+    told = site.run("-y", "-vvv", "--diff", "--data=etcd_renew_all=True", "deploys/renew.py").succeeded().text
+    assert "PRIVATE KEY" not in told
     assert pods(site) == before
+
+
+def test_new_authorities_are_trusted_pod_by_pod(site: Site) -> None:
+    before = site.hosts[0].read("/etc/kubernetes/pki/etcd/ca.crt")
+    site.run("-y", "--data=etcd_clients_ready=true", "deploys/rotate_ca.py").succeeded()
+    after = site.hosts[0].read("/etc/kubernetes/pki/etcd/ca.crt")
+    assert after.count("BEGIN CERTIFICATE") == 1
+    assert after != before
+    static_pods(site).unchanged()
 
 
 def test_an_upgrade_brings_another_image_one_pod_at_a_time(site: Site) -> None:
@@ -235,3 +252,33 @@ def test_a_member_leaves_and_its_pod_with_it(site: Site) -> None:
     assert host.run("systemctl is-active kubelet").stdout == "active\n"
     static_pods(site).succeeded()
     assert running(site) == {"3.5.30"}
+
+
+def test_kubelet_may_come_as_a_verified_program(fresh: Callable[..., Site], tmp_path: Path) -> None:
+    body = (STANDINS / "kubelet").read_bytes()
+    folder = tmp_path / "published/v1.36.3/bin/linux/amd64"
+    folder.mkdir(parents=True)
+    (folder / "kubelet").write_bytes(body)
+    (folder / "kubelet.sha256").write_text(hashlib.sha256(b"another").hexdigest())
+    with published(tmp_path / "published") as url:
+        own = {"etcd_kubelet_version": "v1.36.3", "etcd_kubelet_mirror": url, **SETTINGS}
+        site = fresh(("debian",), settings=own)
+        (host,) = site.hosts
+        stand_in(host, "crio")
+        static_pods(site).failed("etcd_kubelet_sha256")
+        assert not host.exists("/usr/bin/kubelet")
+        (folder / "kubelet.sha256").write_text(hashlib.sha256(body).hexdigest())
+        static_pods(site).succeeded()
+    assert host.run("readlink /usr/bin/kubelet").stdout == "/opt/kubernetes/v1.36.3/kubelet\n"
+    assert host.run("systemd-analyze verify kubelet.service 2>&1", check=False).returncode == 0
+    static_pods(site).unchanged()
+
+
+@contextmanager
+def published(folder: Path) -> Iterator[str]:
+    """Serve a folder on this machine, and give its address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -30,7 +30,8 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from etcd_steward import versions
 from etcd_steward.authority import Authorities, Store
 from etcd_steward.credentials import Credentials
-from etcd_steward.desired import desired
+from etcd_steward.desired import Desired, desired
+from etcd_steward.node import MODULES, SYSCTLS, node_files
 from etcd_steward.observed import HostState, see_cluster
 from etcd_steward.parsing import parse_probe
 from etcd_steward.pki import issue
@@ -196,7 +197,15 @@ class World:
                 lines = [
                     line
                     for line in lines
-                    if not line.startswith(("service Status", "service ActiveState", "process "))
+                    if not line.startswith(
+                        (
+                            "service Status",
+                            "service ActiveState",
+                            "service Process",
+                            "service Manifest",
+                            "process ",
+                        )
+                    )
                 ]
                 lines.insert(
                     -1, "service Status=3" if self.init == "openrc" else "service ActiveState=inactive"
@@ -302,11 +311,13 @@ class World:
         lines += [f"settled {wanted.settled}", *([] if self.record.open else ["formed"])]
         lines += [f"started {word} {rest}" for word, rest in wanted.started.items()]
         lines += [f"record {self.record.text(member).strip()}"]
-        lines += self._service(service) + self._schedule(member)
-        lines += [f"process 4711 {settings.etcd_bin_dir}/etcd --config-file={settings.config_path}"]
+        lines += self._pod(state, member, wanted) if settings.pod else self._service(service)
+        lines += self._schedule(member)
+        flag = "--data-dir" if settings.pod else "--config-file"
+        lines += [f"process 4711 {settings.etcd_bin_dir}/etcd {flag}={settings.process_mark}"]
         number = cluster_id or int(self.record.id, 16)
         identity = self.member_id(member)
-        owner = f"{settings.etcd_user}:{settings.etcd_group}"
+        owner = ":".join(settings.run_as)
         lines += [
             f"data folder 700 {owner}",
             "data member",
@@ -320,6 +331,33 @@ class World:
         lines += self._endpoint(member, number, listed, strangers, learner, leader, release, raft)
         lines += [f"etcd alarm {alarm}" for alarm in alarms]
         return self._frame(self._machine(member), lines)
+
+    def _pod(self, state: HostState, member: Member, wanted: Desired) -> list[str]:
+        """Write what is told of a host that is fit for static pods, and of the pod on it."""
+        settings = member.settings
+        program = settings.etcd_container_runtime
+        fit = [
+            *(f"node module {module}" for module in MODULES),
+            *(f"node sysctl {key}={value}" for key, value in SYSCTLS.items()),
+            *(f"node program {name}" for name in ("kubelet", program)),
+            *(f"node unit {name}.service" for name in ("kubelet", program)),
+            "node packaged-unit kubelet.service",
+            "node cgroup v2",
+        ]
+        seen = replace(state, node={"packaged-unit": ("kubelet.service",), "program": ("kubelet",)})
+        text = next(file for file in wanted.files if file.path == settings.config_path)
+        return [
+            *fit,
+            *(
+                f"file {file.sha256} {file.mode} {file.owner} {file.path}"
+                for file in node_files(settings, seen)
+            ),
+            f"file {text.sha256} 600 root:root {settings.manifest_path}",
+            "service Process=4711",
+            "service Kubelet=active",
+            f"service Manifest={settings.manifest_path}",
+            "service UnitFileState=enabled",
+        ]
 
     def _service(self, service: str) -> list[str]:
         if self.init == "openrc":

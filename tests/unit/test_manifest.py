@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from etcd_steward import manifest, versions
 from etcd_steward.configuration import Config, TlsFiles
+from etcd_steward.desired import UNSETTLED
 
 PKI = "/etc/kubernetes/pki/etcd"
 SEED = Config(
@@ -244,3 +246,16 @@ def test_every_flag_stands_on_a_line_of_its_own() -> None:
 def test_what_a_release_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="feature-gates"):
         written("3.5.30", config=replace(SEED, extra={"feature-gates": {"CompactHashCheck": True}}))
+
+
+@pytest.mark.parametrize("release", ["3.5.30", "3.6.8"])
+def test_a_host_leaves_out_the_same_lines_as_we_do(release: str) -> None:
+    text = written(release)
+    done = subprocess.run(
+        ["sed", "-E", f"/{UNSETTLED['static_pod']}/d"], input=text, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == manifest.settled_lines(text)
+    assert "--initial-cluster" not in done.stdout
+    assert "initial-corrupt-check" in done.stdout.lower().replace(
+        "initialcorruptcheck", "initial-corrupt-check"
+    )

@@ -1,0 +1,120 @@
+"""What is promised about members that are static pods, with pyinfra's real engine over pretended hosts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etcd_steward.commands import apply_command, contents
+from etcd_steward.job import make_job
+from etcd_steward.leaving import left_behind
+from etcd_steward.operations.leaving import stop_and_move_aside
+from etcd_steward.verbs import etcd, renew, static_pods, status
+from tests.engine.common import HOSTS, N2, counts, only_looked
+from tests.engine.fakes import World, run_deploy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyinfra.api import StringCommand
+
+    from etcd_steward.work import Work
+
+POD = {"etcd_runtime": "static_pod"}
+MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
+WANTED = "/etc/etcd-steward/etcd-pod.yaml"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, init="systemd", **POD)
+
+
+@pytest.mark.parametrize("verb", [static_pods, etcd, status, renew], ids=lambda verb: verb.__name__)
+def test_converged_pods_cost_one_command_a_host_and_nothing_is_changed(world: World, verb: object) -> None:
+    result = run_deploy(world.hosts, verb)
+    assert (result.refused, result.failed) == ("", set())
+    assert counts(result) == dict.fromkeys(HOSTS, 1)
+    assert only_looked(result)
+
+
+def test_members_that_are_services_are_refused_by_the_verb_for_pods(tmp_path: Path) -> None:
+    result = run_deploy(World(tmp_path, init="systemd").hosts, static_pods)
+    assert 'found etcd_runtime = "service", wanted "static_pod"' in result.refused
+    assert not any(result.commands.values())
+
+
+def test_a_manifest_of_somebody_elses_is_refused(world: World) -> None:
+    world.hosts[N2].lines = [line for line in world.lines(N2, "empty") if line != "end"] + [
+        f"foreign-unit {MANIFEST}",
+        f"process 7 etcd --data-dir={'/var/lib/etcd'}",
+        "end",
+    ]
+    result = run_deploy(world.hosts, static_pods)
+    assert f"found a service definition that is not ours ({MANIFEST})" in result.refused
+    assert only_looked(result)
+
+
+def test_a_member_that_runs_as_a_service_is_not_taken_for_a_pod(tmp_path: Path) -> None:
+    services = World(tmp_path, init="systemd")
+    result = run_deploy(services.hosts, static_pods, data=POD)
+    assert "found an etcd that is not ours (process 4711" in result.refused
+    assert only_looked(result)
+
+
+def left(world: World, *changed: tuple[str, str]) -> tuple[Work, StringCommand]:
+    """Say what is left to do on a host that tells some things otherwise, and with which command it is done."""
+    lines = world.hosts[N2].lines
+    for begins, otherwise in changed:
+        lines = [otherwise if line.startswith(begins) else line for line in lines]
+    world.hosts[N2].lines = lines
+    sight = world.sight()
+    job = make_job(sight, sight.decide(), datetime.now(UTC))
+    member, one = world.cluster.member(N2), job.works[N2]
+    made = contents(member, [], [file for file in one.files if file.turn], sight.credentials.pair)
+    return one, apply_command(member, sight.hosts[N2], one, job.wanted[N2], made, stop=True, start=True)
+
+
+def test_a_pod_that_runs_with_an_older_manifest_is_stopped_written_and_started(world: World) -> None:
+    work, command = left(world, ("started config", f"started config {'0' * 64}"))
+    assert (work.restart, work.turn, work.files) == (True, True, ())
+    text = str(command)
+    steps = ["crictl -r", 'mv -f "$manifest" "$was"', 'sh "$check" start', 'mv -f "$new" "$manifest"']
+    assert sorted(steps, key=text.index) == steps
+    assert f"manifest={MANIFEST}" in text
+    assert "systemctl start --no-block $units" in text
+
+
+def test_what_only_matters_for_a_first_start_is_written_and_restarts_no_pod(world: World) -> None:
+    work, _ = left(world, (f"file {manifest_digest(world)}", f"file {'1' * 64} 600 root:root {WANTED}"))
+    assert [file.path for file in work.files] == [WANTED]
+    assert not work.restart
+    assert not work.turn
+
+
+def test_a_manifest_that_only_tells_of_other_authorities_is_written_before_the_pod_is_started(
+    world: World,
+) -> None:
+    """Only a comment tells of them, which kubelet does not see; what is started must not be the older one."""
+    work, command = left(
+        world,
+        ("started authorities", f"started authorities {'0' * 64}"),
+        (f"file {manifest_digest(world)}", f"file {'1' * 64} 600 root:root {WANTED}"),
+    )
+    assert (work.restart, [file.turn for file in work.files]) == (True, [True])
+    assert f"put {WANTED} 600 root:root" in str(command)
+
+
+def manifest_digest(world: World) -> str:
+    line = next(line for line in world.hosts[N2].lines if line.endswith(f" {WANTED}"))
+    return line.split()[1]
+
+
+def test_a_member_that_leaves_takes_its_pod_along_and_kubelet_stays(world: World) -> None:
+    member, state = world.cluster.member(N2), world.sight().hosts[N2]
+    assert left_behind(member.settings, state)[:2] == ("service", "schedule")
+    command = str(stop_and_move_aside(member, state, ("service", "data", WANTED)))
+    assert 'mv -f "$manifest" "$was"' in command
+    assert "disable" not in command

@@ -1,0 +1,268 @@
+"""A host is made fit for static pods, and only where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from etcd_steward.kubelet import program
+from etcd_steward.node import complaints, lacking, node_files, node_packages, repositories
+from etcd_steward.observed import File, HostState, Process, Service
+from etcd_steward.operations.node import _section
+from etcd_steward.parsing import parse_probe
+from etcd_steward.settings import Settings, read_settings
+from etcd_steward.topology import Member
+
+CONFIG = "/etc/kubernetes/kubelet-etcd.yaml"
+CONTAINERD = "/etc/containerd/config.toml"
+
+
+def settings(**changes: Any) -> Settings:
+    found, wrong = read_settings("n1", {"etcd_runtime": "static_pod", "etcd_address": "10.0.0.1", **changes})
+    assert not wrong, wrong
+    assert found is not None
+    return found
+
+
+def fit(**changes: Any) -> HostState:
+    """Describe a host that lacks nothing."""
+    node = {
+        "module": ("overlay", "br_netfilter"),
+        "sysctl": (
+            "net.bridge.bridge-nf-call-iptables=1",
+            "net.bridge.bridge-nf-call-ip6tables=1",
+            "net.ipv4.ip_forward=1",
+        ),
+        "program": ("kubelet", "crio"),
+        "packaged-unit": ("kubelet.service",),
+        "unit": ("kubelet.service", "crio.service"),
+        "cgroup": ("v2",),
+    }
+    state = HostState("n1", reached=True, uid=0, init="systemd", os_id="rocky", os_like="rhel", node=node)
+    files = {
+        file.path: File(file.sha256, file.mode, file.owner, ours=True)
+        for file in node_files(settings(), state)
+    }
+    return replace(state, files=files, **changes)
+
+
+def without(state: HostState, word: str, value: str) -> HostState:
+    left = tuple(one for one in state.node.get(word, ()) if one != value)
+    return replace(state, node={**state.node, word: left})
+
+
+def said(state: HostState, **changes: Any) -> str:
+    own = settings(**changes)
+    return "; ".join(map(str, complaints(Member("n1", "n1", "10.0.0.1", "10.0.0.1", own), state)))
+
+
+def content(path: str, state: HostState | None = None, **changes: Any) -> str:
+    (found,) = [file for file in node_files(settings(**changes), state or fit()) if file.path == path]
+    return found.content
+
+
+def test_a_host_that_has_all_lacks_nothing() -> None:
+    assert not lacking(settings(), fit()).anything
+    assert said(fit()) == ""
+
+
+def test_a_host_of_services_is_left_alone() -> None:
+    service, _ = read_settings("n1", {"etcd_address": "10.0.0.1"})
+    assert service is not None
+    assert not lacking(service, HostState("n1", reached=True, uid=0)).anything
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "told"),
+    [
+        ("module", "br_netfilter", ["br_netfilter"]),
+        ("sysctl", "net.ipv4.ip_forward=1", ["net.ipv4.ip_forward"]),
+        ("unit", "kubelet.service", ["kubelet.service"]),
+        ("program", "crio", ["crio"]),
+    ],
+)
+def test_each_thing_that_is_missing_is_told(word: str, value: str, told: list[str]) -> None:
+    assert lacking(settings(), without(fit(), word, value)).told() == told
+
+
+def test_swap_counts_while_it_is_on_or_would_come_back() -> None:
+    state = fit()
+    assert lacking(settings(), replace(state, node={**state.node, "swap": ("at boot",)})).told() == ["swap"]
+
+
+def test_the_configuration_of_kubelet_is_the_one_that_was_tried_with_a_real_one() -> None:
+    assert yaml.safe_load(content(CONFIG)) == {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": False}},
+        "authorization": {"mode": "AlwaysAllow"},
+        "cgroupDriver": "systemd",
+        "address": "127.0.0.1",
+        "containerRuntimeEndpoint": "unix:///var/run/crio/crio.sock",
+        "staticPodPath": "/etc/kubernetes/manifests",
+    }
+    other = yaml.safe_load(content(CONFIG, etcd_fail_cgroup_v1=False, etcd_container_runtime="containerd"))
+    assert other["failCgroupV1"] is False
+    assert other["containerRuntimeEndpoint"] == "unix:///run/containerd/containerd.sock"
+
+
+def test_the_drop_in_replaces_the_command_of_the_package() -> None:
+    lines = content("/etc/systemd/system/kubelet.service.d/20-etcd-service-manager.conf").splitlines()
+    assert lines[1:] == [
+        "[Service]",
+        "ExecStart=",
+        f"ExecStart=/usr/bin/kubelet --config={CONFIG}",
+        "Restart=always",
+    ]
+
+
+def test_a_unit_of_ours_is_there_only_where_no_package_brings_one() -> None:
+    own = "/etc/systemd/system/kubelet.service"
+    bare = replace(fit(), node={**fit().node, "packaged-unit": ()})
+    assert own not in {file.path for file in node_files(settings(), fit())}
+    assert own in {file.path for file in node_files(settings(), bare)}
+    arriving = without(bare, "program", "kubelet")
+    assert own not in {file.path for file in node_files(settings(), arriving)}
+
+
+@pytest.mark.parametrize(
+    ("told", "version"), [("1.6.20~ds1", 2), ("1.7.24", 2), ("", 2), ("v2.1.9", 3), ("2.0.5", 3)]
+)
+def test_containerd_gets_a_configuration_of_the_version_that_it_reads(told: str, version: int) -> None:
+    state = replace(fit(), node={**fit().node, "containerd": (told,)})
+    text = content(
+        CONTAINERD, state, etcd_container_runtime="containerd", etcd_pause_image="a.example.org/pause:3.10"
+    )
+    assert f"\nversion = {version}\n" in text
+    plugin = "io.containerd.cri.v1.runtime" if version == 3 else "io.containerd.grpc.v1.cri"
+    assert f"[plugins.'{plugin}'.containerd.runtimes.runc.options]\nSystemdCgroup = true\n" in text
+    assert ("\nsandbox = " if version == 3 else "\nsandbox_image = ") in text
+
+
+def test_a_configuration_that_was_written_before_containerd_came_is_kept() -> None:
+    before = replace(fit(), node={**fit().node, "containerd": ("",)})
+    text = content(CONTAINERD, before, etcd_container_runtime="containerd")
+    (file,) = [
+        one
+        for one in node_files(settings(etcd_container_runtime="containerd"), before)
+        if one.path == CONTAINERD
+    ]
+    after = replace(
+        before,
+        node={**before.node, "containerd": ("v2.1.9",)},
+        files={CONTAINERD: File(file.sha256, file.mode, file.owner, ours=True)},
+    )
+    assert content(CONTAINERD, after, etcd_container_runtime="containerd") == text
+
+
+def test_crio_keeps_cgroups_as_kubelet_does_and_takes_the_pause_image() -> None:
+    text = content("/etc/crio/crio.conf.d/20-etcd-steward.conf", etcd_pause_image="a.example.org/pause:3.10")
+    assert '[crio.runtime]\ncgroup_manager = "systemd"\n' in text
+    assert '[crio.image]\npause_image = "a.example.org/pause:3.10"\n' in text
+
+
+def test_repositories_are_those_of_the_minor_version_and_signatures_are_checked() -> None:
+    kubernetes, crio = repositories(settings(etcd_kubernetes_version="1.35"))
+    assert _section(kubernetes).splitlines()[1:] == [
+        "[kubernetes]",
+        "name=Kubernetes",
+        "baseurl=https://pkgs.k8s.io/core:/stable:/v1.35/rpm/",
+        "enabled=1",
+        "gpgcheck=1",
+        "gpgkey=https://pkgs.k8s.io/core:/stable:/v1.35/rpm/repodata/repomd.xml.key",
+        "exclude=kubelet kubeadm kubectl cri-tools kubernetes-cni",
+    ]
+    assert crio.url == "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.35"
+    assert "exclude" not in _section(crio)
+    assert len(repositories(settings(etcd_container_runtime="containerd"))) == 1
+
+
+def test_packages_bring_what_is_missing_and_no_more() -> None:
+    bare = without(without(fit(), "program", "crio"), "program", "kubelet")
+    assert node_packages(lacking(settings(), bare), "apt") == ["kubelet", "cri-tools", "cri-o"]
+    lack = lacking(settings(), without(fit(), "program", "crio"))
+    assert node_packages(lack, "dnf") == ["container-selinux", "cri-o"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "data", "told"),
+    [
+        ({"init": "openrc"}, {}, "found OpenRC, wanted systemd"),
+        ({"bare": True}, {"etcd_node_packages": "present"}, "found no kubelet, no crio"),
+        ({"bare": True, "os_id": "arch", "os_like": ""}, {}, "wanted one with apt or dnf"),
+        ({"bare": True}, {"etcd_container_runtime": "containerd"}, "found no containerd"),
+        ({"cgroup": "v1"}, {}, "found cgroup v1"),
+    ],
+)
+def test_what_forbids_static_pods_is_said_before_anything_is_changed(
+    changes: dict[str, Any], data: dict[str, Any], told: str
+) -> None:
+    state = fit(**{key: value for key, value in changes.items() if key in {"init", "os_id", "os_like"}})
+    if changes.get("bare"):
+        state = replace(state, node={**state.node, "program": ()})
+    if "cgroup" in changes:
+        state = replace(state, node={**state.node, "cgroup": (changes["cgroup"],)})
+    assert told in said(state, **data)
+
+
+def test_kubelet_is_not_given_another_folder_or_runtime_under_a_running_member() -> None:
+    running = replace(
+        fit(),
+        processes=(Process(4711, "etcd", "/var/lib/etcd"),),
+        service=Service(exists=True, running=True, definition="/etc/kubernetes/manifests/etcd.yaml"),
+    )
+    assert said(running) == ""
+    assert "found a pod that runs in crio" in said(running, etcd_container_runtime="containerd")
+    elsewhere = replace(running, service=Service(exists=True, running=True))
+    assert "found etcd (process 4711) running, and no /etc/kubelet.d/etcd.yaml" in said(
+        elsewhere, etcd_manifest_dir="/etc/kubelet.d"
+    )
+
+
+MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
+
+
+@pytest.mark.parametrize(
+    ("lines", "running", "enabled", "word"),
+    [
+        (
+            ["Process=7", "Kubelet=active", f"Manifest={MANIFEST}", "UnitFileState=enabled"],
+            True,
+            True,
+            "running",
+        ),
+        (["Process=7", "Kubelet=inactive", f"Manifest={MANIFEST}"], True, False, "running"),
+        (["Process=7", "Kubelet=active", "Parked=x"], True, False, "stopping"),
+        (["Kubelet=active", f"Manifest={MANIFEST}", "UnitFileState=enabled"], True, True, "starting"),
+        (["Kubelet=failed", f"Manifest={MANIFEST}"], False, False, "stopped (kubelet failed)"),
+        (["Kubelet=active", "Parked=x"], False, False, "stopped"),
+        (["Kubelet=unknown"], False, False, "absent"),
+    ],
+)
+def test_what_kubelet_makes_of_a_member_is_told_in_a_word(
+    lines: list[str], running: bool, enabled: bool, word: str
+) -> None:
+    told = ["probe 1", "now 1", "uid 0", "machine x86_64", "boot b", "init systemd", "free 1 /"]
+    service = parse_probe("n1", [*told, *(f"service {line}" for line in lines), "end"]).service
+    assert (service.running, service.enabled, service.word) == (running, enabled, word)
+    assert service.exists == (word != "absent")
+
+
+def test_kubelet_as_a_program_is_linked_and_needs_no_package() -> None:
+    own = {"etcd_kubelet_version": "v1.36.3"}
+    bare = without(fit(), "program", "kubelet")
+    lack = lacking(settings(**own), bare)
+    assert (lack.programs, lack.kubelet) == ((), "/opt/kubernetes/v1.36.3/kubelet")
+    assert said(bare, etcd_node_packages="present", **own) == ""
+    linked = replace(fit(), node={**fit().node, "kubelet": ("/opt/kubernetes/v1.36.3/kubelet",)})
+    assert lacking(settings(**own), linked).kubelet == ""
+    assert lacking(settings(), linked).kubelet == ""
+
+
+def test_kubelet_is_published_where_kubernetes_publishes_it() -> None:
+    found = program("v1.36.3", "arm64")
+    assert found.url == "https://dl.k8s.io/v1.36.3/bin/linux/arm64/kubelet"
+    assert found.sums == "https://dl.k8s.io/v1.36.3/bin/linux/arm64/kubelet.sha256"
