@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.conftest import make_site
 from tests.e2e.writer import Writer
+from tests.targets import hosts as targets
 from tests.targets.common import wait_until
 from tests.targets.images import title
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
@@ -21,6 +24,37 @@ pytestmark = [pytest.mark.target, pytest.mark.daytwo]
 
 MIXED = ("alpine", "debian", "centos")
 ALPINE = ("alpine",) * 3
+
+
+@pytest.fixture(scope="module")
+def _lent(
+    docker_answers: None, mirror_url: str, cache: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Sequence[str], Site]]:
+    """Give the clusters that the tests of this module shrink, in the order of the file."""
+    with ExitStack() as stack:
+        lent = {}
+        for families, connector in ((MIXED, "docker"), (ALPINE, "ssh")):
+            folder = tmp_path_factory.mktemp("leaving")
+            lent[families] = make_site(stack, families, connector, mirror_url, cache, folder, {})
+            lent[families].etcd("-y").succeeded()
+        yield lent
+
+
+@pytest.fixture(params=["+".join(map(title, MIXED))])
+def mixed(_lent: dict[Sequence[str], Site]) -> Site:
+    targets.SEEN.update(MIXED)
+    return _lent[MIXED]
+
+
+@pytest.fixture(params=["+".join(map(title, ALPINE))])
+def alpine(_lent: dict[Sequence[str], Site]) -> Site:
+    """Give three members; one that an earlier test took out joins again."""
+    targets.SEEN.update(ALPINE)
+    site = _lent[ALPINE]
+    site.hosts = list(site.lab.hosts.values())
+    site.etcd("-y").succeeded()
+    assert set(listed(site, site.hosts[0])) == {host.name for host in site.hosts}
+    return site
 
 
 def remove(site: Site, member: str, *flags: str) -> Outcome:
@@ -38,150 +72,134 @@ def leader(site: Site) -> Host:
     return next(host for host in site.hosts if site.status(host)["header"]["member_id"] == found)
 
 
-def is_at_rest(site: Site, host: Host) -> None:
-    """Fail unless nothing of the member runs or starts at boot, and all it had lies aside."""
-    assert site.pid(host) == 0
-    enabled = {
-        "systemd": "systemctl is-enabled etcd etcd-snapshot.timer | grep -x enabled",
-        "openrc": "rc-update show default | grep -w etcd; grep etcd /etc/crontabs/root",
+def scheduled(host: Host) -> list[str]:
+    """List what starts at boot or by the clock on a host."""
+    command = {
+        "systemd": "systemctl is-enabled etcd | grep -x enabled; systemctl list-timers --all | grep -o etcd-snapshot.timer",
+        "openrc": "rc-update show default | grep -ow etcd; grep -o 'etcd-snapshot$' /etc/crontabs/root",
     }
-    assert host.run(enabled[host.init], check=False).stdout == ""
-    found = host.run("ls /var/lib/etcd /etc/etcd /etc/etcd-steward").stdout.split()
-    for name in ("member", "conf.yml", "etcd.json"):
-        assert name not in found
-        stamped = [entry for entry in found if re.fullmatch(rf"{name}\.[0-9]{{8}}T[0-9]{{6}}Z-1", entry)]
-        assert len(stamped) == 1, f"{name} lies aside once: {found}"
+    return host.run(command[host.init], check=False).stdout.split()
 
 
-@pytest.mark.parametrize("families", [MIXED], ids=["+".join(map(title, MIXED))])
-def test_the_leader_leaves_without_a_lost_write_and_a_second_run_finds_it_gone(
-    fresh: Callable[..., Site], families: tuple[str, ...]
-) -> None:
-    site = fresh(families)
-    site.etcd("-y").succeeded()
-    left = leader(site)
-    others = [host for host in site.hosts if host is not left]
-    with Writer(site, through=others) as writer:
-        outcome = remove(site, left.name).succeeded()
+def lying_aside(host: Host) -> list[str]:
+    return host.run(
+        "ls -d /var/lib/etcd/*Z-* /etc/etcd/*Z-* /etc/etcd-steward/*Z-*", check=False
+    ).stdout.split()
+
+
+def is_at_rest(site: Site, host: Host, before: Sequence[str] = ()) -> None:
+    """Fail unless nothing of the member runs or starts again, and all that it had lies aside, beside what lay there."""
+    assert site.pid(host) == 0
+    assert scheduled(host) == []
+    found = sorted(set(lying_aside(host)) - set(before))
+    for path in ("/var/lib/etcd/member", "/etc/etcd/conf.yml", "/etc/etcd-steward/etcd.json"):
+        assert not host.exists(path)
+        stamped = [entry for entry in found if re.fullmatch(rf"{path}\.[0-9]{{8}}T[0-9]{{6}}Z-[0-9]+", entry)]
+        assert len(stamped) == 1, f"{path} lies aside once: {found}"
+
+
+def test_a_cluster_is_ended_by_its_id_and_a_new_one_can_be_made(mixed: Site) -> None:
+    (number,) = mixed.cluster_ids()
+    processes = mixed.processes()
+    assert [len(scheduled(host)) for host in mixed.hosts] == [2, 2, 2], "it starts at boot, and its snapshots"
+    for typed in ([], ["--data=etcd_reset=00000000000000aa"]):
+        outcome = mixed.run("-y", *typed, "deploys/reset.py").refused(
+            "look at the first line of deploys/status.py"
+        )
+        assert f"{number:016x}" not in outcome.text
+    told = f"--data=etcd_reset=0x{number:016x}"
+    mixed.run("-y", told, f"--limit={mixed.name(mixed.hosts[0])}", "deploys/reset.py").refused(
+        "left out by --limit"
+    )
+    assert mixed.processes() == processes
+
+    mixed.run("-y", told, "deploys/reset.py").succeeded()
+    for host in mixed.hosts:
+        is_at_rest(mixed, host)
+        assert not host.exists("/etc/etcd/pki")
+        assert host.run("ls -d /etc/etcd/pki.*").returncode == 0
+    assert not (mixed.pki / "cluster.json").exists()
+    assert (mixed.pki / f"cluster.{number:016x}.json").exists()
+    mixed.run("-y", told, "deploys/reset.py").unchanged()
+
+    authority = (mixed.pki / "ca.pem").read_text()
+    mixed.etcd("-y").succeeded()
+    assert mixed.cluster_ids() != {number}
+    assert (mixed.pki / "ca.pem").read_text() == authority
+
+
+def test_the_leader_leaves_without_a_lost_write_and_a_second_run_finds_it_gone(mixed: Site) -> None:
+    left = leader(mixed)
+    others = [host for host in mixed.hosts if host is not left]
+    before = lying_aside(left)
+    with Writer(mixed, through=others) as writer:
+        outcome = remove(mixed, left.name).succeeded()
     writer.report.nothing_lost().told("remove.py of the leader, 3 to 2 members")
     assert "voters 3 -> 2, quorum 2 -> 2, healthy 3 -> 2" in outcome.text
     assert "leadership moved to" in outcome.text
-    assert set(listed(site, others[0])) == {host.name for host in others}
-    is_at_rest(site, left)
+    assert set(listed(mixed, others[0])) == {host.name for host in others}
+    is_at_rest(mixed, left, before)
 
-    again = remove(site, left.name).unchanged()
+    again = remove(mixed, left.name).unchanged()
     assert f"{left.name} is already gone" in again.text
-    is_at_rest(site, left)
 
-    site.hosts = others
-    site.settings["etcd_allow_even"] = True
-    remove(site, left.name).unchanged()
-    site.etcd("-y").succeeded()
-    site.etcd("-y").unchanged()
-    site.run("-y", "deploys/status.py").succeeded()
-    remove(site, others[0].name).refused(
+    mixed.hosts = others
+    mixed.settings["etcd_allow_even"] = True
+    remove(mixed, left.name).unchanged()
+    mixed.etcd("-y").succeeded()
+    mixed.etcd("-y").unchanged()
+    mixed.run("-y", "deploys/status.py").succeeded()
+    remove(mixed, others[0].name).refused(
         "2 voters, of which one would be left (voters 2 -> 1, quorum 2 -> 1, healthy 2 -> 1)",
         "set etcd_allow_outage = True",
     )
 
 
-@pytest.mark.parametrize("families", [ALPINE], ids=[title("alpine")])
-def test_a_dead_host_leaves_and_is_brought_to_rest_when_it_is_back(
-    fresh: Callable[..., Site], families: tuple[str, ...]
-) -> None:
-    site = fresh(families, "ssh")
-    site.etcd("-y").succeeded()
-    first, second, dead = site.hosts
-    number = listed(site, first)[dead.name]
-    dead.kill()
-    assert remove(site, number).failed().rc, "without --exclude pyinfra's own exit status tells of the host"
-    assert set(listed(site, first)) == {first.name, second.name}
-    outcome = remove(site, f"0x{number}", f"--exclude={dead.name}").unchanged()
-    assert "already gone" in outcome.text
-    dead.start()
-    assert site.pid(dead) != 0 or dead.exists("/var/lib/etcd/member")
-    remove(site, f"https://{dead.address}:2380").succeeded()
-    is_at_rest(site, dead)
-
-
-@pytest.mark.parametrize("families", [ALPINE], ids=[title("alpine")])
-def test_a_host_that_is_no_longer_in_the_inventory_leaves_by_its_id(
-    fresh: Callable[..., Site], families: tuple[str, ...]
-) -> None:
-    site = fresh(families, "ssh")
-    site.etcd("-y").succeeded()
-    *others, lost = site.hosts
-    number = listed(site, lost)[lost.name]
-    lost.kill()
-    site.hosts = others
-    site.settings["etcd_allow_even"] = True
-    remove(site, f"0x{number}").succeeded()
-    assert set(listed(site, others[0])) == {host.name for host in others}
-    remove(site, lost.name).unchanged()
-
-
-@pytest.mark.parametrize("families", [ALPINE], ids=[title("alpine")])
-def test_what_is_unclear_or_dangerous_is_refused_and_an_interrupted_removal_is_finished(
-    fresh: Callable[..., Site], families: tuple[str, ...]
-) -> None:
-    site = fresh(families, "ssh")
-    site.etcd("-y").succeeded()
-    first, second, third = site.hosts
-    remove(site, "n").refused("found no member n, wanted one of n1 (")
-    remove(site, f"https://{third.address}").refused(f"found no member https://{third.address}")
-    site.run("-y", "deploys/remove.py").refused("found no etcd_member", "add --data etcd_member=NAME")
-    remove(site, third.name, f"--exclude={third.name}").refused("left out by --limit or --exclude")
+def test_what_is_unclear_or_dangerous_is_refused_and_an_interrupted_removal_is_finished(alpine: Site) -> None:
+    first, second, third = alpine.hosts
+    remove(alpine, "n").refused("found no member n, wanted one of n1 (")
+    remove(alpine, f"https://{third.address}").refused(f"found no member https://{third.address}")
+    alpine.run("-y", "deploys/remove.py").refused("found no etcd_member", "add --data etcd_member=NAME")
+    remove(alpine, third.name, f"--exclude={third.name}").refused("left out by --limit or --exclude")
     second.run("rc-service etcd stop")
-    remove(site, third.name).refused(
+    remove(alpine, third.name).refused(
         "other voters down (voters 3 -> 2, quorum 2 -> 2, healthy 2 -> 1)",
         "wanted all others healthy while a healthy member leaves",
     )
     second.run("rc-service etcd start")
-    assert len(listed(site, first)) == 3
-
-    site.etcd("-y").succeeded()
-    number = listed(site, first)[third.name]
+    number = listed(alpine, first)[third.name]
     # etcd wants every member connected for five seconds before it changes the list.
     wait_until(
         "etcd removes a member",
-        lambda: "removed" in site.etcdctl(first, "member", "remove", number, check=False),
+        lambda: "removed" in alpine.etcdctl(first, "member", "remove", number, check=False),
         30,
     )
     assert third.exists("/var/lib/etcd/member")
-    remove(site, third.name).succeeded()
-    is_at_rest(site, third)
-    assert set(listed(site, first)) == {first.name, second.name}
+    remove(alpine, third.name).succeeded()
+    is_at_rest(alpine, third)
+    assert set(listed(alpine, first)) == {first.name, second.name}
 
 
-@pytest.mark.parametrize("families", [MIXED], ids=["+".join(map(title, MIXED))])
-def test_a_cluster_is_ended_by_its_id_and_a_new_one_can_be_made(
-    fresh: Callable[..., Site], families: tuple[str, ...]
-) -> None:
-    site = fresh(families)
-    site.etcd("-y").succeeded()
-    (number,) = site.cluster_ids()
-    processes = site.processes()
-    for typed in ([], ["--data=etcd_reset=00000000000000aa"]):
-        outcome = site.run("-y", *typed, "deploys/reset.py").refused(
-            "look at the first line of deploys/status.py"
-        )
-        assert f"{number:016x}" not in outcome.text
-    told = f"--data=etcd_reset=0x{number:016x}"
-    site.run("-y", told, f"--limit={site.name(site.hosts[0])}", "deploys/reset.py").refused(
-        "left out by --limit"
-    )
-    assert site.processes() == processes
+def test_a_dead_host_leaves_and_is_brought_to_rest_when_it_is_back(alpine: Site) -> None:
+    first, second, dead = alpine.hosts
+    number, before = listed(alpine, first)[dead.name], lying_aside(dead)
+    dead.kill()
+    assert remove(alpine, number).failed().rc, "without --exclude pyinfra's own exit status tells of the host"
+    assert set(listed(alpine, first)) == {first.name, second.name}
+    outcome = remove(alpine, dead.name, f"--exclude={dead.name}").unchanged()
+    assert "already gone" in outcome.text
+    dead.start()
+    assert alpine.pid(dead) != 0 or dead.exists("/var/lib/etcd/member")
+    remove(alpine, f"https://{dead.address}:2380").succeeded()
+    is_at_rest(alpine, dead, before)
 
-    site.run("-y", told, "deploys/reset.py").succeeded()
-    for host in site.hosts:
-        is_at_rest(site, host)
-        assert not host.exists("/etc/etcd/pki")
-        assert host.run("ls -d /etc/etcd/pki.*").returncode == 0
-    assert not (site.pki / "cluster.json").exists()
-    assert (site.pki / f"cluster.{number:016x}.json").exists()
-    site.run("-y", told, "deploys/reset.py").unchanged()
 
-    authority = (site.pki / "ca.pem").read_text()
-    site.etcd("-y").succeeded()
-    assert site.cluster_ids() != {number}
-    assert (site.pki / "ca.pem").read_text() == authority
+def test_a_host_that_is_no_longer_in_the_inventory_leaves_by_its_id(alpine: Site) -> None:
+    *others, lost = alpine.hosts
+    number = listed(alpine, lost)[lost.name]
+    lost.kill()
+    alpine.hosts = others
+    alpine.settings["etcd_allow_even"] = True
+    remove(alpine, f"0x{number}").succeeded()
+    assert set(listed(alpine, others[0])) == {host.name for host in others}
+    remove(alpine, lost.name).unchanged()
