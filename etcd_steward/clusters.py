@@ -17,7 +17,7 @@ from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.topology import select_clusters
 
-__all__ = ["cluster_of_client", "cluster_run"]
+__all__ = ["clients_of", "cluster_of_client", "cluster_run"]
 
 _PRIVILEGES = tuple(
     key
@@ -86,6 +86,20 @@ def cluster_of_client(host: Host) -> tuple[Settings, ClusterRun] | None:
         run = known.runs[own.etcd_client_of]
         _with_privileges(run, host)
         return own, run
+
+
+def clients_of(state: State, cluster: str) -> dict[str, Settings]:
+    """Find the hosts that are clients of a cluster.
+
+    Args:
+        state: pyinfra's state.
+        cluster: the cluster's name.
+
+    Returns:
+        Their settings by the inventory's name, in its order.
+    """
+    with _guard:
+        return {name: own for name, own in _known(state).settings.items() if own.etcd_client_of == cluster}
 
 
 def _known(state: State) -> _Known:

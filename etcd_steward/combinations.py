@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from etcd_steward import configuration, versions
+from etcd_steward import configuration, flannel, versions
 from etcd_steward.errors import Complaint
 from etcd_steward.settings import CERTIFICATE_FILES, Settings
 from etcd_steward.versions import Advice, Version
@@ -107,7 +107,7 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
                 "correct etcd_cert_files",
             ),
         )
-    return complaints
+    return complaints + flannel.judge(host, settings)
 
 
 def _pods(host: str, settings: Settings) -> list[Complaint]:

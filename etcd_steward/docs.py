@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from etcd_steward.settings import HOST_KEYS, Settings
+from etcd_steward.settings.flannel import FlannelSettings
 from etcd_steward.settings.k3s import K3sSettings
 
 __all__ = ["settings_page"]
@@ -19,15 +20,20 @@ _TYPES = {
     "Days": "days, 1 to 36500",
     "Digest": "64 hexadecimal digits",
     "FileName": "file name",
+    "FlannelRelease": "version as text",
     "HostPath": "path on the host",
     "Image": "image",
+    "Interface": "interface or IP address",
     "Ip": "IP address",
     "K3sRelease": "release of k3s",
     "KubernetesRelease": "release of Kubernetes",
+    "KeyPrefix": "path of keys",
     "Line": "text",
     "MemberKey": "name, id or peer URL",
     "Minor": "minor version as text",
     "Mirror": "http or https address",
+    "Network4": "IPv4 network",
+    "Network6": "IPv6 network",
     "Port": "port, 1 to 65535",
     "Quantity": "quantity of Kubernetes",
     "Readiness": '`True`, `False` or `"trust"`',
@@ -120,6 +126,7 @@ _THEMES: dict[str, tuple[str, ...]] = {
         "etcd_time_step",
         "etcd_max_skew",
     ),
+    "flannel": tuple(FlannelSettings.model_fields),
 }
 
 _HEAD = """\

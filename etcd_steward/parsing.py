@@ -10,7 +10,7 @@ from etcd_steward.identity import parse_wal_head
 from etcd_steward.observed import NO_LOG, Data, Endpoint, File, HostState, Process, ScheduleState, Service
 from etcd_steward.snapshots import read_all
 
-__all__ = ["parse_probe"]
+__all__ = ["parse_probe", "read_service"]
 
 # Lines of certificates come in two parts of which the first is so long.
 _PART = 32
@@ -74,7 +74,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         started=dict(line.split(" ", 1) for line in told.get("started", ()) if " " in line),
         # One that cannot be read is not the same as none.
         record=(_json(told["record"][0]) or {}) if "record" in told else None,
-        service=_service(init, told.get("service", [])),
+        service=read_service(init, told.get("service", [])),
         foreign_units=tuple(told.get("foreign-unit", ())),
         processes=tuple(_process(line) for line in told.get("process", ())),
         free_mb=int(free) // 1024,
@@ -141,7 +141,16 @@ def _json(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _service(init: str, lines: list[str]) -> Service:
+def read_service(init: str, lines: list[str]) -> Service:
+    """Read what an init system told of a service.
+
+    Args:
+        init: systemd or openrc.
+        lines: `KEY=VALUE`, as `templates/probe.sh` asks for them.
+
+    Returns:
+        The service.
+    """
     told = dict(line.partition("=")[::2] for line in lines)
     enabled = told.get("UnitFileState", "").startswith("enabled")
     if "Kubelet" in told:

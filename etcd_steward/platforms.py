@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CONTAINER_RUNTIMES",
+    "FIREWALLS",
     "INITS",
     "PACKAGE_MANAGERS",
     "ContainerRuntime",
@@ -130,6 +131,12 @@ PACKAGE_MANAGERS = {
     "alpine": Packages("apk", "/etc/chrony/chrony.conf", "chronyd"),
     "debian": Packages("apt", "/etc/chrony/chrony.conf", "chrony"),
     "rhel": Packages("dnf", "/etc/chrony.conf", "chronyd"),
+}
+
+# How an active firewall is told to let a UDP port through, now and after a reboot.
+FIREWALLS = {
+    "firewalld": "firewall-cmd --quiet --permanent --add-port={port}/udp && firewall-cmd --quiet --add-port={port}/udp",
+    "ufw": "ufw allow {port}/udp >/dev/null",
 }
 
 _FAMILIES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -19,14 +20,19 @@ __all__ = [
     "Days",
     "Digests",
     "FileName",
+    "FlannelRelease",
     "HostPath",
     "Image",
+    "Interface",
     "Ip",
+    "KeyPrefix",
     "KubernetesRelease",
     "Line",
     "MemberKey",
     "Minor",
     "Mirror",
+    "Network4",
+    "Network6",
     "Port",
     "Quantity",
     "Readiness",
@@ -177,6 +183,44 @@ def _line(value: str) -> str:
     return value
 
 
+def _network(value: str, family: type[ipaddress.IPv4Network | ipaddress.IPv6Network], example: str) -> str:
+    wanted = f"a network with its length such as {example}, whose address is its first"
+    try:
+        network = family(value)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if "/" not in value or network.is_multicast or network.is_loopback or network.is_link_local:
+        raise ValueError(wanted)
+    return str(network)
+
+
+def _network4(value: str) -> str:
+    return _network(value, ipaddress.IPv4Network, "172.30.0.0/16")
+
+
+def _network6(value: str) -> str:
+    return _network(value, ipaddress.IPv6Network, "fd00:30::/48")
+
+
+def _interface(value: str) -> str:
+    if not is_ip(value) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", value):
+        raise ValueError("the name of a network interface such as eth0, or an IP address of the host")
+    return value
+
+
+def _key_prefix(value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", value):
+        raise ValueError("a path of letters, digits and . _ -, that begins with / and does not end with it")
+    return value
+
+
+def _flannel_release(value: Any) -> str:
+    # pyinfra's `--data` turns 0.28 into a number.
+    if not isinstance(value, str) or not re.fullmatch(r"v?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", value):
+        raise ValueError("a full version such as 0.28.9")
+    return value.removeprefix("v")
+
+
 HostPath = Annotated[str, AfterValidator(_host_path)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Word = Annotated[str, AfterValidator(_word)]
@@ -198,4 +242,9 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=36500)]
 Release = Annotated[str, BeforeValidator(_version)]
+FlannelRelease = Annotated[str, BeforeValidator(_flannel_release)]
+Network4 = Annotated[str, AfterValidator(_network4)]
+Network6 = Annotated[str, AfterValidator(_network6)]
+Interface = Annotated[str, AfterValidator(_interface)]
+KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 Readiness = Annotated[bool | str, BeforeValidator(_readiness)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from etcd_steward.settings.certificates import CertificateSettings
 from etcd_steward.settings.clients import ClientSettings
 from etcd_steward.settings.cluster import ClusterSettings
+from etcd_steward.settings.flannel import NETWORK_KEYS, FlannelSettings
 from etcd_steward.settings.host import HostSettings
 from etcd_steward.settings.k3s import K3sSettings
 from etcd_steward.settings.pods import POD_CERTIFICATE_FILES, PodSettings
@@ -41,12 +42,14 @@ HOST_KEYS = frozenset(
         *ClientSettings.model_fields,
         *K3sSettings.model_fields,
         "etcd_node_name",
+        *(FlannelSettings.model_fields.keys() - NETWORK_KEYS),
     },
 )
 
 
 # The last base comes first in the order of the keys.
 class Settings(
+    FlannelSettings,
     K3sSettings,
     ClientSettings,
     VerbSettings,

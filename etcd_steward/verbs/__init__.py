@@ -6,6 +6,7 @@ from etcd_steward.verbs.backup import backup
 from etcd_steward.verbs.clients import clients
 from etcd_steward.verbs.drill import drill
 from etcd_steward.verbs.etcd import etcd
+from etcd_steward.verbs.flannel import flannel
 from etcd_steward.verbs.k3s import k3s
 from etcd_steward.verbs.maintain import maintain
 from etcd_steward.verbs.remove import remove
@@ -22,6 +23,7 @@ __all__ = [
     "clients",
     "drill",
     "etcd",
+    "flannel",
     "k3s",
     "maintain",
     "remove",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etcd_steward import versions
+from etcd_steward import flannel, versions
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.topology import Cluster, build_cluster, select_clusters
 from tests.e2e import seeds
@@ -172,3 +172,21 @@ def test_the_static_pods_keep_the_articles_names_addresses_and_files() -> None:
         "/etc/kubernetes/pki/etcd/healthcheck-client.key",
     ]
     assert (settings.etcd_container_runtime, settings.etcd_data_dir) == ("crio", "/var/lib/etcd")
+
+
+def test_the_flannel_servers_keep_the_articles_network_and_folders_and_have_room_for_all() -> None:
+    cluster = cluster_of("flannel")
+    assert {member.name: member.address for member in cluster.members} == {
+        "master": "192.168.27.135",
+        "node1": "192.168.27.133",
+        "node2": "192.168.27.134",
+    }
+    settings = cluster.settings
+    assert settings.etcd_client_of == settings.etcd_cluster == "flannel"
+    assert (
+        flannel.as_text(flannel.configuration(settings))
+        == '{"Network":"172.30.0.0/16","SubnetLen":21,"Backend":{"Type":"vxlan"}}'
+    )
+    assert flannel.capacity(settings) == 31
+    assert (settings.etcd_bin_dir, settings.etcd_flannel_bin_dir) == ("/opt/k8s/bin", "/opt/k8s/bin")
+    assert settings.etcd_flannel_cert_dir == "/etc/flanneld/cert"

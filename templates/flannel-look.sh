@@ -1,0 +1,42 @@
+# Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
+# Needs flannel-service.sh.
+# Set before: dir bin_dir files service modules sysctls device port
+say "look 1"
+say "uid $(id -u)"
+say "machine $(uname -m)"
+tell_service
+for folder in "$dir"/*/; do
+  [ -x "${folder}flanneld" ] && [ -f "${folder}.archive-sha256" ] && say "release $(basename "$folder")"
+done
+for tool in flanneld mk-docker-opts.sh; do [ -e "$bin_dir/$tool" ] && say "link $tool $(readlink -f "$bin_dir/$tool")"; done
+for file in $files; do
+  if [ -f "$file" ]; then
+    sum=$(sha256sum <"$file") && say "file ${sum%% *} $(stat -c '%a %U:%G' "$file") $file"
+    grep -q 'ritten by etcd-steward' "$file" || say "unmarked $file"
+  fi
+done
+for module in $modules; do [ -d "/sys/module/$module" ] && say "module $module"; done
+# A module that is part of the kernel may have no folder there; this is what the bridge's is wanted for.
+[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && say "module br_netfilter"
+for name in $sysctls; do [ -r "/proc/sys/$name" ] && say "sysctl $name $(cat "/proc/sys/$name")"; done
+if command -v firewall-cmd >/dev/null 2>&1 && firewall-cmd --state >/dev/null 2>&1; then
+  open=no
+  firewall-cmd --quiet --query-port="$port/udp" 2>/dev/null && firewall-cmd --quiet --permanent --query-port="$port/udp" 2>/dev/null && open=yes
+  say "firewall firewalld $open"
+fi
+if command -v ufw >/dev/null 2>&1 && LC_ALL=C ufw status 2>/dev/null | grep -q '^Status: active'; then
+  open=no
+  LC_ALL=C ufw status 2>/dev/null | grep -qE "^$port/udp +ALLOW" && open=yes
+  say "firewall ufw $open"
+fi
+[ -f /run/flannel/started-with ] && { read -r line _ </run/flannel/started-with; say "started $line"; }
+[ -f /run/flannel/subnet.env ] && while IFS= read -r line; do say "env $line"; done </run/flannel/subnet.env
+ip -o addr show 2>/dev/null | awk '{ split($4, a, "/"); print "address " $2 " " a[1] }'
+[ -d "/sys/class/net/$device" ] && say "device $device"
+for tool in iptables nft; do
+  for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
+    [ -x "$folder/$tool" ] && { say "tool $tool"; break; }
+  done
+done
+[ -x /opt/cni/bin/flannel ] && say "tool flannel-cni"
+say "end"

@@ -1,0 +1,6 @@
+# Asks flannel addresses of other hosts for an echo, side by side.
+# Set before: addresses
+for address in $addresses; do
+  { ping -c 2 -W 2 "$address" >/dev/null 2>&1 && printf 'pinged %s\n' "$address"; } &
+done
+wait
