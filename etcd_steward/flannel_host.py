@@ -200,13 +200,14 @@ class Work:
         return bool(self.files or self.link or self.enable or self.start)
 
 
-def work(settings: Settings, seen: Seen, target: Wanted) -> Work:
+def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) -> Work:
     """Compare a host with what it should have.
 
     Args:
         settings: its settings.
         seen: what was seen.
         target: what should lie there.
+        anew: flanneld has to read the network configuration once more, as it may have read another one.
 
     Returns:
         What is left to do.
@@ -223,7 +224,11 @@ def work(settings: Settings, seen: Seen, target: Wanted) -> Work:
         files=files,
         link=any(seen.links.get(name) != str(release / name) for name in PROGRAMS),
         enable=not seen.service.enabled,
-        start=not seen.service.running or seen.started != target.started,
+        start=anew
+        or not seen.service.running
+        or seen.started != target.started
+        # It lives in a network that is no longer the configured one.
+        or (seen.subnet is not None and not flannel.fits(settings, seen.subnet.subnet)),
     )
 
 

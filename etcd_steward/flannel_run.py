@@ -82,8 +82,7 @@ class FlannelRun:
     @property
     def config_due(self) -> bool:
         """Whether it has to be written."""
-        wanted = flannel.configuration(self.network)
-        return self.keys.config is None or bool(flannel.differences(self.keys.config, wanted))
+        return self.keys.config is None or _differs(self.network, self.keys.config)
 
     def work(self, host: str) -> flannel_host.Work:
         """Say what a host lacks; nothing is known of one that was not reached."""
@@ -183,8 +182,16 @@ def _make(client: ClientRun) -> FlannelRun:
         for name, own in settings.items()
         if name in limit - gone
     }
-    works = {name: flannel_host.work(settings[name], seen[name], one) for name, one in wanted.items()}
+    # Where there was none, nobody has read another one.
+    anew = keys is not None and keys.config is not None and _differs(network, keys.config)
+    works = {
+        name: flannel_host.work(settings[name], seen[name], one, anew=anew) for name, one in wanted.items()
+    }
     return FlannelRun(client, settings, seen, keys or Keys(), wanted, works)
+
+
+def _differs(network: Settings, found: str) -> bool:
+    return bool(flannel.differences(found, flannel.configuration(network)))
 
 
 def look_at_hosts(run: ClusterRun, settings: Mapping[str, Settings]) -> dict[str, Seen]:

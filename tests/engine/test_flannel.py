@@ -309,8 +309,9 @@ def test_another_configuration_is_refused_unless_consented_as_leases_live_in_it(
         "hosts hold a lease, wanted the same one"
     ) in refused
     assert net.config != CONFIG
-    assert net.run(data={"etcd_flannel_overwrite": True}).refused == ""
-    assert net.config == CONFIG
+    result = net.run(data={"etcd_flannel_overwrite": True})
+    assert (result.refused, net.config) == ("", CONFIG)
+    assert set(sent(result, "rc-service --quiet flanneld stop")) == set(HOSTS), "each has read the other one"
 
 
 def test_a_configuration_that_somebody_else_writes_meanwhile_is_left_alone(world: World) -> None:
