@@ -118,7 +118,15 @@ def prove(run: FlannelRun, host: Host) -> tuple[str, str]:
 def _look(run: FlannelRun, host: str) -> _Ready:
     settings = run.settings[host]
     prefix = settings.etcd_flannel_prefix
-    lines = ask(run.run, host, run.asking(host, "flannel-ready.sh", prefix=prefix, device=device(settings)))
+    question = run.asking(
+        host,
+        "flannel-service.sh",
+        "flannel-ready.sh",
+        prefix=prefix,
+        device=device(settings),
+        service=settings.etcd_flannel_service,
+    )
+    lines = ask(run.run, host, question)
     keys, problem = read_answer(prefix, lines)
     told = [line.partition(" ")[::2] for line in lines]
     init = next((rest for word, rest in told if word == "init"), "")

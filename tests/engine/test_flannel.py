@@ -139,6 +139,8 @@ class Net:
         return "keys " + json.dumps({"header": {}, "kvs": kvs})
 
     def reply(self, host: str, command: str) -> list[str] | None:  # noqa: PLR0911 - one for each question
+        # A fragment that calls for another has it in front of it.
+        assert ("\ntell_service\n" in command) <= ("\ntell_service() {" in command)
         if 'say "look 1"' in command:
             return self.look(host)
         if "# Reads what flannel has in etcd" in command:
