@@ -21,6 +21,7 @@ from etcd_steward.snapshots import age
 from etcd_steward.work import ROLES
 
 if TYPE_CHECKING:
+    from etcd_steward.flannel_status import FlannelStatus
     from etcd_steward.observed import HostState
     from etcd_steward.run import Sight
     from etcd_steward.topology import Member
@@ -169,18 +170,20 @@ def _least(days: dict[str, int | None], kinds: tuple[str, ...]) -> int | None:
     return min((found for kind in kinds if (found := days.get(kind)) is not None), default=None)
 
 
-def as_json(sight: Sight, verdict: Verdict, now: datetime) -> str:
+def as_json(sight: Sight, verdict: Verdict, now: datetime, overlay: FlannelStatus | None = None) -> str:
     """Write a cluster's status as one line of JSON; its keys are told in docs/status.md and stay.
 
     Args:
         sight: what was seen.
         verdict: the judgement.
         now: the controller's time.
+        overlay: flannel's network, where there is one.
 
     Returns:
         A JSON object without line breaks.
     """
     members = rows(sight, now)
+    more = {} if overlay is None else {"flannel": overlay.as_dict()}
     return json.dumps(
         {
             "cluster": sight.cluster.name,
@@ -192,12 +195,25 @@ def as_json(sight: Sight, verdict: Verdict, now: datetime) -> str:
             "voters_wanted": len(sight.cluster.members),
             "members": [asdict(row) for row in members],
             "problems": [asdict(problem) for problem in verdict.problems],
-            "notes": list(verdict.notes),
+            "notes": [*verdict.notes, *_notes(overlay)],
+            **more,
         },
     )
 
 
-def show(sight: Sight, verdict: Verdict, now: datetime, *, output: str, stream: TextIO | None = None) -> None:
+def _notes(overlay: FlannelStatus | None) -> tuple[str, ...]:
+    return overlay.notes if overlay else ()
+
+
+def show(
+    sight: Sight,
+    verdict: Verdict,
+    now: datetime,
+    *,
+    output: str,
+    stream: TextIO | None = None,
+    overlay: FlannelStatus | None = None,
+) -> None:
     """Print a cluster's status.
 
     Args:
@@ -206,10 +222,11 @@ def show(sight: Sight, verdict: Verdict, now: datetime, *, output: str, stream: 
         now: the controller's time.
         output: `table` or `json`.
         stream: where to; standard output otherwise.
+        overlay: flannel's network, where there is one.
     """
     stream = stream or sys.stdout
     if output == "json":
-        print(as_json(sight, verdict, now), file=stream, flush=True)
+        print(as_json(sight, verdict, now, overlay), file=stream, flush=True)
         return
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
@@ -217,9 +234,12 @@ def show(sight: Sight, verdict: Verdict, now: datetime, *, output: str, stream: 
     identity = f" ({sight.seen.id:016x})" if sight.seen else ""
     console.print(Text(f"etcd cluster {sight.cluster.name}{identity}", "bold"), soft_wrap=True)
     console.print(_table(sight, now, console.width))
+    if overlay is not None:
+        console.print(Text(f"flannel {overlay.network} in {overlay.prefix}", "bold"), soft_wrap=True)
+        console.print(overlay.table())
     for problem in verdict.problems:
         console.print(Text(str(problem), "red"), soft_wrap=True)
-    for note in verdict.notes:
+    for note in [*verdict.notes, *_notes(overlay)]:
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
     console.print(_summary(sight, verdict), soft_wrap=True)
 

@@ -11,6 +11,7 @@ from etcd_steward import report, status_table
 from etcd_steward.backups import backup_folder, kept
 from etcd_steward.cli_mode import asks_for_json
 from etcd_steward.clusters import cluster_run
+from etcd_steward.flannel_status import flannel_status
 from etcd_steward.operations import cluster
 from etcd_steward.run import ClusterRun
 
@@ -36,5 +37,6 @@ def _look_and_tell(run: ClusterRun) -> dict[str, str]:
     verdict = report.examine(sight, plan, now, kept(backup_folder(settings)))
     # With pyinfra's own --json, standard output is its.
     stream = sys.stderr if asks_for_json() else sys.stdout
-    status_table.show(sight, verdict, now, output=settings.etcd_output, stream=stream)
+    overlay = flannel_status(run, sight)
+    status_table.show(sight, verdict, now, output=settings.etcd_output, stream=stream, overlay=overlay)
     return verdict.told(sight, run.limited())

@@ -17,7 +17,7 @@ from etcd_steward.certificates import LeafSpec
 from etcd_steward.downloads import Archive
 from etcd_steward.pki import issue
 from etcd_steward.settings import read_settings
-from etcd_steward.verbs import flannel
+from etcd_steward.verbs import flannel, status
 from etcd_steward.work import subject
 from tests.engine.common import HOSTS, N1, N2, N3
 from tests.engine.fakes import PROBE, Result, World, run_deploy
@@ -490,3 +490,46 @@ def test_a_host_outside_the_limit_is_looked_at_and_left_alone(world: World) -> N
     assert (result.refused, result.failed) == ("", set())
     assert result.stdin[N2] == result.stdin[N3] == []
     assert result.stdin[N1]
+
+
+def test_status_shows_the_lease_of_every_host_and_a_missing_one_is_a_note(world: World) -> None:
+    net = Net(world, up=True)
+    net.deaf = {N2}
+    result = run_deploy(world.hosts, status)
+    assert (result.refused, result.failed) == ("", set())
+    assert "flannel 172.30.0.0/16 in /coreos.com/network" in result.stdout
+    table = {line.split()[0]: line.split()[1:3] for line in result.stdout.splitlines() if "172.30." in line}
+    assert table["n1"] == ["172.30.8.0/21", "198.18.99.11"]
+    assert table["n3"] == ["172.30.24.0/21", "198.18.99.13"]
+    assert (
+        "note: @fake/n2: found no lease of flannel, wanted one; next: run deploys/flannel.py" in result.stdout
+    )
+
+
+def test_status_tells_the_leases_in_its_json_too(world: World) -> None:
+    Net(world, up=True)
+    told = json.loads(run_deploy(world.hosts, status, data={"etcd_output": "json"}).stdout)
+    assert told["flannel"]["configured"] is True
+    assert [(one["host"], one["lease"], one["device"]) for one in told["flannel"]["hosts"]] == [
+        (host, f"172.30.{8 * int(host[-1])}.0/21", True) for host in HOSTS
+    ]
+
+
+def test_status_asks_nothing_and_tells_nothing_of_flannel_where_the_settings_have_none(world: World) -> None:
+    Net(world, up=True)
+    for host in world.hosts.values():
+        host.data["etcd_flannel_network"] = None
+    result = run_deploy(world.hosts, status, data={"etcd_output": "json"})
+    assert "flannel" not in json.loads(result.stdout)
+    assert all(PROBE in command for told in result.commands.values() for command in told)
+
+
+def test_status_of_hosts_that_have_nothing_of_flannel_yet_says_so(world: World) -> None:
+    Net(world)
+    result = run_deploy(world.hosts, status)
+    assert result.failed == set()
+    assert (
+        "note: flannel: found no /coreos.com/network/config, wanted it; next: run deploys/flannel.py"
+        in result.stdout
+    )
+    assert result.stdout.count("found no lease of flannel") == 3
