@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from etcd_steward.settings import HOST_KEYS, Settings
@@ -219,9 +220,15 @@ def _type(key: str) -> str:
         return _TYPES[alias]
     if alias.startswith("list["):
         return f"list: {_TYPES[alias[5:-1]]}"
-    schema: dict[str, Any] = Settings.model_json_schema()["properties"][key]
+    schema = _schemas()[key]
     schemas = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     return ", or ".join(_schema(one) for one in schemas)
+
+
+@cache
+def _schemas() -> dict[str, dict[str, Any]]:
+    properties: dict[str, dict[str, Any]] = Settings.model_json_schema()["properties"]
+    return properties
 
 
 def _schema(schema: dict[str, Any]) -> str:
