@@ -35,6 +35,7 @@ class Runtime:
         stop: stops it and waits.
         logs: prints its last lines.
         fetch: brings what is needed to run a release, before anything is stopped.
+        advice: what a person is told to look at, where it is more than that.
         before_text: what stands before etcd's own words in a line of its log.
     """
 
@@ -47,6 +48,7 @@ class Runtime:
     stop: str
     logs: str
     fetch: str = ""
+    advice: str = ""
     before_text: tuple[str, ...] = ()
 
     def text(self, line: str) -> str:
@@ -115,7 +117,9 @@ def _static_pod(settings: Settings, version: Version | None) -> Runtime:
             units=units,
         ),
         stop=stop,
-        logs=f'newest=$(ls -t {logs} 2>/dev/null | head -n 1); [ -z "$newest" ] || tail -n 50 "$newest"',
+        # Without a log there is still something to read.
+        logs=f"cat $(ls -t {logs} | head -n 1) /dev/null | tail -n 50",
+        advice=f"journalctl -u kubelet -n 50; tail -n 50 {logs}",
         fetch=_word("pod-fetch.sh", socket=host.socket, image=image(settings.etcd_image, version))
         if version
         else "",

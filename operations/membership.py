@@ -138,12 +138,12 @@ def fail_unhealthy(run: Converge, host: Host, member: Member, said: str, wanted:
     """Fail with what a member said while it was awaited in vain, showing the last error of its log."""
     show_error(run, host, member)
     settings = member.settings
-    logs = runtime(settings, run.job().sight.hosts[member.host].init).logs
+    keeper = runtime(settings, run.job().sight.hosts[member.host].init)
     return fail(
         host.state,
         host,
         f"found {member.name} not healthy after {settings.etcd_timeout} s ({said}), wanted {wanted}; "
-        f"next: look at `{logs}`, {what_next}",
+        f"next: look at `{keeper.advice or keeper.logs}`, {what_next}",
     )
 
 

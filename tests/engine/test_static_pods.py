@@ -14,6 +14,7 @@ from etcd_steward.operations.leaving import stop_and_move_aside
 from etcd_steward.verbs import etcd, renew, static_pods, status
 from tests.engine.common import HOSTS, N2, counts, only_looked
 from tests.engine.fakes import World, run_deploy
+from tests.engine.living import Living
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,3 +119,44 @@ def test_a_member_that_leaves_takes_its_pod_along_and_kubelet_stays(world: World
     command = str(stop_and_move_aside(member, state, ("service", "data", WANTED)))
     assert 'mv -f "$manifest" "$was"' in command
     assert "disable" not in command
+
+
+# What each package manager is told, in order.
+APT = (
+    "apt-get",
+    "gnupg",
+    "https://pkgs.k8s.io/core:/stable:/v1.36/deb/Release.key",
+    '--dearmor -o "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"',
+    "put /etc/apt/sources.list.d/kubernetes.list 644",
+    "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.36/deb/Release.key",
+    "put /etc/apt/sources.list.d/cri-o.list 644",
+    "kubelet cri-tools cri-o",
+    "apt-mark hold kubelet cri-tools cri-o",
+    "systemctl mask --quiet swap.target",
+)
+DNF = (
+    "put /etc/yum.repos.d/kubernetes.repo 644",
+    "put /etc/yum.repos.d/cri-o.repo 644",
+    "--disableexcludes=kubernetes kubelet cri-tools container-selinux cri-o",
+    "systemctl mask --quiet swap.target",
+)
+
+
+@pytest.mark.parametrize(("system", "steps"), [("ubuntu", APT), ("centos", DNF)])
+def test_kubelet_and_runtime_are_installed_from_their_repositories_where_they_are_missing(
+    world: World, system: str, steps: tuple[str, ...]
+) -> None:
+    host = world.hosts[N2]
+    host.lines = [
+        f"os ID={system}" if line.startswith("os ID=") else line
+        for line in host.lines
+        if not line.startswith(("node program", "node unit"))
+    ]
+    host.lines.insert(-1, "node swap /dev/sda2")
+    result = run_deploy(Living(world).hosts, static_pods)
+    assert (result.refused, result.failed) == ("", set())
+    told = "\n".join(result.commands[N2])
+    assert [step for step in steps if step not in told] == []
+    assert sorted(steps, key=told.index) == list(steps)
+    others = "\n".join("\n".join(result.commands[name]) for name in HOSTS if name != N2)
+    assert "kubelet cri-tools" not in others
