@@ -1,6 +1,9 @@
 """What is promised about k3s' files, its token, and the kernel command line of a Raspberry Pi."""
 
 import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from etcd_steward import k3s
 from etcd_steward.settings import read_settings
+from etcd_steward.templating import render
 
 SERVER = k3s.Server(
     ("https://10.0.0.1:2379", "https://10.0.0.2:2379", "https://[fd00::3]:2379"),
@@ -198,3 +202,44 @@ def test_the_notice_that_bookworm_leaves_behind_is_not_looked_at_first():
     assert k3s.COMMAND_LINES.index("/boot/firmware/cmdline.txt") < k3s.COMMAND_LINES.index(
         "/boot/cmdline.txt"
     )
+
+
+@pytest.mark.parametrize("after", ["", "etcd"])
+def test_the_openrc_script_is_right_shell(after, tmp_path):
+    text = render(
+        "k3s.initd.j2",
+        cluster="pi",
+        program="/usr/local/bin/k3s",
+        noting="/etc/etcd-steward/k3s-note",
+        after=after,
+    )
+    (tmp_path / "k3s").write_text(text)
+    # SC2034: variables that openrc-run reads. SC1091: files of the host. SC3045: what busybox and dash know beyond POSIX.
+    judge = [
+        str(Path(sys.executable).with_name("shellcheck")),
+        "-s",
+        "sh",
+        "-e",
+        "SC2034,SC1091,SC3045",
+        str(tmp_path / "k3s"),
+    ]
+    assert subprocess.run(judge, capture_output=True, text=True, check=False).stdout == ""
+    assert subprocess.run(["sh", "-n", tmp_path / "k3s"], check=False).returncode == 0
+    for line in ("supervisor=supervise-daemon", "respawn_max=0", 'command_args="server"', "\twant cgroups"):
+        assert f"{line}\n" in text
+
+
+def test_the_unit_says_what_k3s_own_installer_says():
+    text = render(
+        "k3s.service.j2",
+        cluster="pi",
+        program="/usr/local/bin/k3s",
+        noting="/etc/etcd-steward/k3s-note",
+        after="etcd.service",
+    )
+    lines = set(text.splitlines())
+    assert {
+        "Type=notify", "KillMode=process", "Delegate=yes", "LimitNOFILE=1048576", "TasksMax=infinity", "TimeoutStartSec=0",
+        "Restart=always", "RestartSec=5s", "ExecStartPre=-/sbin/modprobe br_netfilter", "ExecStartPre=-/sbin/modprobe overlay",
+        "ExecStart=/usr/local/bin/k3s server", "After=network-online.target etcd.service",
+    } <= lines  # fmt: skip
