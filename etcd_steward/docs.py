@@ -11,6 +11,7 @@ from typing import Any
 from etcd_steward.settings import HOST_KEYS, Settings
 from etcd_steward.settings.flannel import FlannelSettings
 from etcd_steward.settings.k3s import K3sSettings
+from etcd_steward.settings.kubernetes import KubernetesSettings
 
 __all__ = ["settings_page"]
 
@@ -20,6 +21,7 @@ _TYPES = {
     "DataPath": "path on the host",
     "Days": "days, 1 to 36500",
     "Digest": "64 hexadecimal digits",
+    "Endpoint": "address and port",
     "FileName": "file name",
     "FlannelRelease": "version as text",
     "HostPath": "path on the host",
@@ -29,6 +31,7 @@ _TYPES = {
     "K3sRelease": "release of k3s",
     "KubernetesRelease": "release of Kubernetes",
     "KeyPrefix": "path of keys",
+    "Networks": "network",
     "Line": "text",
     "MemberKey": "name, id or peer URL",
     "Minor": "minor version as text",
@@ -120,6 +123,7 @@ _THEMES: dict[str, tuple[str, ...]] = {
         "etcd_pause_image",
         "etcd_fail_cgroup_v1",
     ),
+    "kubernetes": tuple(KubernetesSettings.model_fields),
     "Time": (
         "etcd_time_sync",
         "etcd_time_servers",
@@ -176,6 +180,7 @@ Every verb reads all settings, as they say what is wanted. These only matter to 
   `etcd_maintain_fragmentation`, `etcd_force_version`.
 - `deploys/clients.py`: the keys under "Clients".
 - `deploys/k3s.py`: `etcd_client_of`, and the keys under "k3s".
+- `deploys/kubernetes.py`: `etcd_client_of`, and the keys under "kubernetes".
 - `deploys/status.py`: `etcd_output`.
 
 ## Keys

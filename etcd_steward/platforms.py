@@ -8,9 +8,11 @@ __all__ = [
     "CONTAINER_RUNTIMES",
     "FIREWALLS",
     "INITS",
+    "KUBERNETES_PACKAGES",
     "PACKAGE_MANAGERS",
     "ContainerRuntime",
     "Init",
+    "KubernetesPackages",
     "Packages",
     "package_manager",
 ]
@@ -137,6 +139,48 @@ PACKAGE_MANAGERS = {
 FIREWALLS = {
     "firewalld": "firewall-cmd --quiet --permanent --add-port={port}/udp && firewall-cmd --quiet --add-port={port}/udp",
     "ufw": "ufw allow {port}/udp >/dev/null",
+}
+
+
+@dataclass(frozen=True)
+class KubernetesPackages:
+    """How one package manager is told of Kubernetes' own repository, `pkgs.k8s.io` (its documentation, per minor version).
+
+    Args:
+        definition: path of the repository's definition on the host.
+        template: name of the template that it is made from.
+        folder: the repository's folder below that of the minor version.
+        key: path of its key on the host; empty where the package manager fetches it.
+        package: how a release of a package is asked for.
+        hold: keeps packages from being upgraded with the system; empty where the definition does.
+    """
+
+    definition: str
+    template: str
+    folder: str
+    key: str
+    package: str
+    hold: str
+
+
+KUBERNETES_PACKAGES = {
+    "apt": KubernetesPackages(
+        definition="/etc/apt/sources.list.d/kubernetes.list",
+        template="kubernetes.list.j2",
+        folder="deb",
+        # As it comes: with this ending apt reads a key that is no binary.
+        key="/etc/apt/keyrings/kubernetes-apt-keyring.asc",
+        package="{name}={version}-*",
+        hold="apt-mark hold {names}",
+    ),
+    "dnf": KubernetesPackages(
+        definition="/etc/yum.repos.d/kubernetes.repo",
+        template="node.repo.j2",
+        folder="rpm",
+        key="",
+        package="{name}-{version}",
+        hold="",
+    ),
 }
 
 _FAMILIES = {

@@ -49,8 +49,8 @@ def cgroups(servers: Servers) -> Commands:
         if not host.state.is_executing:
             yield StringCommand("# add cgroups to", path)
         else:
-            around = (script(f"boot-{when}.sh", file=path) + "" for when in ("before", "after"))
-            yield writing([Content(path, after, mode, owner)], *around)
+            opened = script("boot.sh", file=path) + ""
+            yield writing([Content(path, after, mode, owner)], opened, "close_boot")
             host.log(f"{path} is written; it takes effect with the next boot, which is left to you")
     if lacking and host.state.is_executing:
         yield failing(

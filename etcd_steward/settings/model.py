@@ -8,6 +8,7 @@ from etcd_steward.settings.cluster import ClusterSettings
 from etcd_steward.settings.flannel import NETWORK_KEYS, FlannelSettings
 from etcd_steward.settings.host import HostSettings
 from etcd_steward.settings.k3s import K3sSettings
+from etcd_steward.settings.kubernetes import KubernetesSettings
 from etcd_steward.settings.pods import POD_CERTIFICATE_FILES, PodSettings
 from etcd_steward.settings.verbs import VerbSettings
 
@@ -43,6 +44,7 @@ HOST_KEYS = frozenset(
         *K3sSettings.model_fields,
         "etcd_node_name",
         *(FlannelSettings.model_fields.keys() - NETWORK_KEYS),
+        *KubernetesSettings.model_fields,
     },
 )
 
@@ -50,6 +52,7 @@ HOST_KEYS = frozenset(
 # The last base comes first in the order of the keys.
 class Settings(
     FlannelSettings,
+    KubernetesSettings,
     K3sSettings,
     ClientSettings,
     VerbSettings,

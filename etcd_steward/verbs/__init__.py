@@ -8,6 +8,7 @@ from etcd_steward.verbs.drill import drill
 from etcd_steward.verbs.etcd import etcd
 from etcd_steward.verbs.flannel import flannel
 from etcd_steward.verbs.k3s import k3s
+from etcd_steward.verbs.kubernetes import kubernetes
 from etcd_steward.verbs.maintain import maintain
 from etcd_steward.verbs.remove import remove
 from etcd_steward.verbs.renew import renew
@@ -25,6 +26,7 @@ __all__ = [
     "etcd",
     "flannel",
     "k3s",
+    "kubernetes",
     "maintain",
     "remove",
     "renew",

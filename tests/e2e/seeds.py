@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.targets.hosts import Host
 
 REPO = Path(__file__).resolve().parents[2]
-INVENTORIES = ("pi", "centos", "ubuntu", "k3s", "static_pods", "flannel")
+INVENTORIES = ("pi", "centos", "ubuntu", "k3s", "kubernetes", "static_pods", "flannel")
 
 
 @cache

@@ -32,7 +32,7 @@ DUE = {
     "restore": ({"etcd_restore_over": "its id"}, {}),
 }
 # Verbs for hosts beside the members, which have tests of their own, tests/engine/test_<verb>.py.
-BESIDE = {"clients", "flannel", "k3s"}
+BESIDE = {"clients", "flannel", "k3s", "kubernetes", "static_pods"}
 # What a look may ask besides the probe: each only reads.
 LOOKS = ("*.json; do [ -f", "sed -n 's/^initial-cluster")
 

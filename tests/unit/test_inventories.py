@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etcd_steward import flannel, versions
+from etcd_steward import flannel, kubeadm, versions
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.topology import Cluster, build_cluster, select_clusters
 from tests.e2e import seeds
@@ -32,7 +32,9 @@ def cluster_of(name: str) -> Cluster:
     settings = settings_of(name)
     chosen, complaints = select_clusters(settings, seeds.groups(name))
     assert not complaints, [str(complaint) for complaint in complaints]
-    assert [list(hosts) for hosts in chosen.values()] == [list(settings)]
+    beside = set(settings) - set(seeds.groups(name)["etcd"])
+    assert [set(hosts) for hosts in chosen.values()] == [set(settings) - beside]
+    settings = {host: own for host, own in settings.items() if host not in beside}
     reach = {host: data.get("ssh_hostname") for host, data in seeds.read(name).items()}
     cluster, complaints = build_cluster(next(iter(chosen)), settings, {}, reach)
     assert not complaints, [str(complaint) for complaint in complaints]
@@ -190,3 +192,18 @@ def test_the_flannel_servers_keep_the_articles_network_and_folders_and_have_room
     assert flannel.capacity(settings) == 31
     assert (settings.etcd_bin_dir, settings.etcd_flannel_bin_dir) == ("/opt/k8s/bin", "/opt/k8s/bin")
     assert settings.etcd_flannel_cert_dir == "/etc/flanneld/cert"
+
+
+def test_the_control_planes_are_the_articles_with_a_release_of_etcd_that_kubeadm_takes() -> None:
+    settings = settings_of("kubernetes")
+    assert seeds.groups("kubernetes")["control_planes"] == ["master01", "master02"]
+    for host in ("master01", "master02"):
+        own = settings[host]
+        assert own.etcd_client_of == own.etcd_cluster
+        assert (own.etcd_kubernetes_endpoint, own.etcd_kubernetes_pod_subnet) == (
+            "10.107.88.9:6443",
+            "10.244.0.0/16",
+        )
+        assert own.etcd_kubernetes_release is not None
+        assert kubeadm.judge_etcd(own.etcd_kubernetes_release, versions.parse(own.etcd_version)) is None
+        assert not own.etcd_kubernetes_init, "only when asked"

@@ -1,0 +1,27 @@
+# Tells what of Kubernetes is on a host, as lines of `word rest`. Reads only, never fails.
+# Set before: files prefix tools log
+echo "look 1"
+echo "machine $(uname -m)"
+if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
+echo "init $init"
+grep -E '^(ID|ID_LIKE|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do echo "os $line"; done
+for file in $files; do
+  [ -f "$file" ] || continue
+  sum=$(sha256sum <"$file") && echo "file ${sum%% *} $(stat -c '%a %U:%G' "$file") $file"
+done
+PATH=$PATH:/usr/local/bin:/usr/bin
+for tool in $tools; do
+  at=$(command -v "$tool") || continue
+  case $tool in
+    kubeadm) said=$("$at" version -o short 2>/dev/null </dev/null) ;;
+    kubectl) said=$("$at" version --client 2>/dev/null </dev/null) ;;
+    *) said=$("$at" --version 2>/dev/null </dev/null) ;;
+  esac
+  echo "tool $tool $at $(printf '%s\n' "$said" | grep -oE 'v[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)"
+  [ -e "$prefix" ] && echo "at $tool $(readlink -f "$at")"
+done
+for mark in "$prefix"/*/.*-sha256; do [ -f "$mark" ] && echo "staged $(basename "${mark%/*}") $(basename "$mark")"; done
+[ -e /etc/kubernetes/admin.conf ] && echo "admin yes"
+[ -f "$log" ] && { grep -q "^etcd-steward: kubeadm init has ended well" "$log" && echo "log whole" || echo "log cut"; }
+[ -e /etc/systemd/system/multi-user.target.wants/kubelet.service ] && echo "kubelet enabled"
+echo "end"
