@@ -41,6 +41,8 @@ class File:
 
 
 NO_LOG = "the write-ahead log"
+# What begins the word for a static pod that nobody starts again.
+UNTENDED = "kubelet"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,17 @@ import re
 from typing import Any
 
 from etcd_steward.identity import parse_wal_head
-from etcd_steward.observed import NO_LOG, Data, Endpoint, File, HostState, Process, ScheduleState, Service
+from etcd_steward.observed import (
+    NO_LOG,
+    UNTENDED,
+    Data,
+    Endpoint,
+    File,
+    HostState,
+    Process,
+    ScheduleState,
+    Service,
+)
 from etcd_steward.snapshots import read_all
 
 __all__ = ["parse_probe", "read_service"]
@@ -190,10 +200,12 @@ def _static_pod(told: dict[str, str], *, enabled: bool) -> Service:
     kubelet = told["Kubelet"]
     awaited = bool(manifest) and kubelet in {"active", "activating", "reloading"}
     word = "absent"
-    if process:
-        word = "running" if manifest else "stopping"
+    if process and manifest:
+        word = "running" if awaited else f"running ({UNTENDED} {kubelet})"
+    elif process:
+        word = "stopping"
     elif manifest:
-        word = "starting" if awaited else f"stopped (kubelet {kubelet})"
+        word = "starting" if awaited else f"stopped ({UNTENDED} {kubelet})"
     elif "Parked" in told:
         word = "stopped"
     return Service(

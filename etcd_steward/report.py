@@ -11,7 +11,7 @@ from etcd_steward import configuration, snapshot_report, versions
 from etcd_steward.certificates import bundle
 from etcd_steward.errors import Complaint
 from etcd_steward.leftovers import notes as left_behind
-from etcd_steward.observed import see_cluster
+from etcd_steward.observed import UNTENDED, see_cluster
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
 from etcd_steward.work import ROLES
@@ -301,6 +301,9 @@ def _certificates(member: Member, state: HostState, now: datetime) -> tuple[list
 
 
 def _service(member: Member, state: HostState) -> list[str]:
+    if f"({UNTENDED} " in state.service.word:
+        wanted = "kubelet running, which starts it again where it ends"
+        return [str(Complaint(member.host, f"etcd {state.service.word}", wanted, _RUN))]
     if not state.service.exists or state.service.enabled:
         return []
     found = f"the service {member.settings.etcd_service} not enabled"

@@ -160,3 +160,17 @@ def test_kubelet_and_runtime_are_installed_from_their_repositories_where_they_ar
     assert sorted(steps, key=told.index) == list(steps)
     others = "\n".join("\n".join(result.commands[name]) for name in HOSTS if name != N2)
     assert "kubelet cri-tools" not in others
+
+
+def test_a_pod_that_no_kubelet_tends_is_told_by_the_status_and_mended(world: World) -> None:
+    host = world.hosts[N2]
+    host.lines = [
+        "service Kubelet=inactive" if line == "service Kubelet=active" else line for line in host.lines
+    ]
+    told = run_deploy(world.hosts, status)
+    assert (told.refused, told.failed) == ("", set())
+    assert f"{N2}: found etcd running (kubelet inactive), wanted kubelet running" in told.log + told.stdout
+    host.lines = [line for line in host.lines if line != "node unit kubelet.service"]
+    result = run_deploy(Living(world).hosts, static_pods)
+    assert (result.refused, result.failed) == ("", set())
+    assert any("systemctl start --no-block" in command for command in result.commands[N2])

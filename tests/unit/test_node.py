@@ -234,7 +234,12 @@ MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
             True,
             "running",
         ),
-        (["Process=7", "Kubelet=inactive", f"Manifest={MANIFEST}"], True, False, "running"),
+        (
+            ["Process=7", "Kubelet=inactive", f"Manifest={MANIFEST}"],
+            True,
+            False,
+            "running (kubelet inactive)",
+        ),
         (["Process=7", "Kubelet=active", "Parked=x"], True, False, "stopping"),
         (["Kubelet=active", f"Manifest={MANIFEST}", "UnitFileState=enabled"], True, True, "starting"),
         (["Kubelet=failed", f"Manifest={MANIFEST}"], False, False, "stopped (kubelet failed)"),
