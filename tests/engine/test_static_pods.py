@@ -174,3 +174,46 @@ def test_a_pod_that_no_kubelet_tends_is_told_by_the_status_and_mended(world: Wor
     result = run_deploy(Living(world).hosts, static_pods)
     assert (result.refused, result.failed) == ("", set())
     assert any("systemctl start --no-block" in command for command in result.commands[N2])
+
+
+def test_a_dry_run_prepares_no_host(world: World) -> None:
+    host = world.hosts[N2]
+    host.lines = [line for line in host.lines if not line.startswith(("node module", "node unit"))]
+    result = run_deploy(world.hosts, static_pods, mode="dry")
+    assert (result.refused, result.failed) == ("", set())
+    assert only_looked(result)
+
+
+def test_a_host_that_lost_its_preparation_is_mended_and_no_pod_is_touched(world: World) -> None:
+    world.hosts[N2].lines = [line for line in world.hosts[N2].lines if not line.startswith("node module")]
+    result = run_deploy(Living(world).hosts, static_pods)
+    assert (result.refused, result.failed) == ("", set())
+    told = "\n".join(result.commands[N2])
+    assert "modules='overlay br_netfilter'" in told
+    assert 'mv -f "$manifest" "$was"' not in told
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("etcd_runtime", "pod", "'service' or 'static_pod'"),
+        ("etcd_image", "etcd latest", "an image with its tag or digest"),
+        ("etcd_image", 'a"b', "an image with its tag or digest"),
+        ("etcd_manifest_dir", "manifests", "an absolute path"),
+        ("etcd_kubernetes_version", "1.36.3", "a minor version of Kubernetes"),
+        ("etcd_kubelet_version", "1.36", "a release of Kubernetes such as v1.36.3"),
+        ("etcd_pod_requests", {"cpu": "much"}, "a quantity of Kubernetes"),
+        ("etcd_pod_limits", {"disk": "1Gi"}, "'cpu' or 'memory'"),
+        ("etcd_container_runtime", "docker", "'crio' or 'containerd'"),
+        ("etcd_config", {"listen-metrics-urls": ["http://10.0.0.1:2381"]}, "where kubelet's probes ask"),
+        ("etcd_config", {"socket-options": {}}, "which is no flag of etcd"),
+        ("etcd_service", "etcd_A", "a pod's name"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_any_host_is_asked(
+    world: World, key: str, value: object, wanted: str
+) -> None:
+    result = run_deploy(world.hosts, static_pods, data={key: value})
+    assert key in result.refused
+    assert wanted in result.refused
+    assert not any(result.commands.values())
