@@ -410,6 +410,17 @@ def test_a_host_that_gets_no_lease_fails_with_the_last_words_of_its_flanneld(
     assert "found no lease of @fake/n2 in /coreos.com/network/subnets" in result.log
 
 
+def test_a_lease_of_a_flanneld_that_does_not_come_up_is_no_proof(tmp_path: Path, hurried: None) -> None:
+    net = Net(World(tmp_path, init="systemd", **SEED), up=True)
+    ask = net.reply
+    net.reply = lambda host, command: [  # type: ignore[method-assign]
+        line.replace("ActiveState=active", "ActiveState=activating") for line in ask(host, command) or []
+    ]
+    result = net.run()
+    assert result.failed == set(HOSTS)
+    assert "(flanneld activating (running), 172.30.8.0/21 in subnet.env" in result.log
+
+
 def test_a_host_that_does_not_answer_over_flannel_fails_and_is_named(world: World, hurried: None) -> None:
     net = Net(world, up=True)
     net.silent = {"172.30.24.0"}

@@ -299,3 +299,27 @@ def test_addresses_of_hosts_inside_the_network_are_found() -> None:
     networks = ["172.30.0.0/16", None, "fd00:30::/48"]
     addresses = ["192.168.1.1", "172.30.4.1", "fd00:30::1", "fd00:31::1", "n1.example.org", "172.30.4.1"]
     assert flannel.overlaps(networks, addresses) == ["172.30.4.1", "fd00:30::1"]
+
+
+def test_a_lease_is_the_hosts_only_where_etcd_and_the_host_agree_on_part_and_address() -> None:
+    keys = flannel_leases.read_keys(
+        "/coreos.com/network", answer(**{"172_30_8_0to21": {"PublicIP": "192.168.27.133"}})
+    )
+    assert keys is not None
+    own = flannel_leases.read_subnet_file(["FLANNEL_NETWORK=172.30.0.0/16", "FLANNEL_SUBNET=172.30.8.1/21"])
+    assert flannel_leases.lease_of(keys.leases, own, ["192.168.27.133"]) == keys.leases[0]
+    assert flannel_leases.lease_of(keys.leases, own, ["192.168.27.134"]) is None, "a cloned host"
+    assert flannel_leases.lease_of(keys.leases, None, ["192.168.27.133"]) is None
+    other = flannel_leases.read_subnet_file(
+        ["FLANNEL_NETWORK=172.30.0.0/16", "FLANNEL_SUBNET=172.30.16.1/21"]
+    )
+    assert flannel_leases.lease_of(keys.leases, other, ["192.168.27.133"]) is None
+
+
+@pytest.mark.parametrize(
+    ("subnet", "fits"), [("172.30.8.0/21", True), ("172.30.8.0/24", False), ("172.29.8.0/21", False)]
+)
+def test_a_part_that_an_earlier_configuration_gave_away_is_none_of_this_network(
+    subnet: str, fits: bool
+) -> None:
+    assert flannel.fits(settings(**SEED), ipaddress.IPv4Network(subnet)) is fits
