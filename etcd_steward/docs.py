@@ -179,6 +179,7 @@ Every verb reads all settings, as they say what is wanted. These only matter to 
 - `deploys/maintain.py`: `etcd_compact`, `etcd_compact_keep`, `etcd_maintain_quota_fraction`,
   `etcd_maintain_fragmentation`, `etcd_force_version`.
 - `deploys/clients.py`: the keys under "Clients".
+- `deploys/flannel.py`: `etcd_client_of`, `etcd_timeout`, and the keys under "flannel".
 - `deploys/k3s.py`: `etcd_client_of`, and the keys under "k3s".
 - `deploys/kubernetes.py`: `etcd_client_of`, and the keys under "kubernetes".
 - `deploys/status.py`: `etcd_output`.
