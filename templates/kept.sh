@@ -2,5 +2,8 @@
 # Set before: strangers
 for file in $strangers; do
   (umask 077 && mkdir -p /etc/etcd-steward/before)
-  if ! [ -e "/etc/etcd-steward/before/${file##*/}" ]; then cp -p "$file" "/etc/etcd-steward/before/"; fi
+  if ! [ -e "/etc/etcd-steward/before/${file##*/}" ]; then
+    cp -p "$file" "/etc/etcd-steward/before/"
+    chmod go= "/etc/etcd-steward/before/${file##*/}"
+  fi
 done

@@ -173,6 +173,30 @@ def test_a_token_is_in_its_file_alone(make, tmp_path, mode):
     assert not (pis.world.pki / "etcd" / "k3s-token").exists(), "a token that is given is not kept"
 
 
+def test_differences_are_shown_of_files_without_the_token(make, monkeypatch):
+    shown = []
+    monkeypatch.setattr("etcd_steward.operations.k3s.show_differences", shown.extend)
+    make(etcd_k3s_token=TOKEN).run()
+    assert "/etc/init.d/k3s" in {file.path for file in shown}
+    assert not [file.path for file in shown if TOKEN in file.content]
+
+
+def test_a_run_that_changes_nothing_asks_each_host_only_a_few_times(make):
+    pis = make()
+    pis.run()
+    asked = {name: len(commands) for name, commands in pis.run().commands.items()}
+    # As a member its probe; as a client its machine, its releases, its files twice and the proof; one look at k3s.
+    assert max(asked.values()) <= 8, "one member is asked for keys as well"
+    assert sorted(asked.values())[:2] == [7, 7]
+
+
+def test_what_somebody_else_wrote_is_kept_before_it_is_written_anew(make):
+    pis = make()
+    pis.more = [f"strange {CONFIG}", "strange /etc/hosts"]
+    (command,) = [one for one in pis.run().commands[N1] if "k3s-note" in one and "put() {" in one]
+    assert f"strangers={CONFIG}\n" in command
+
+
 def test_a_dry_run_makes_no_token_and_names_the_operations_of_the_run(make):
     pis = make()
     dry = pis.run(mode="dry")

@@ -346,6 +346,16 @@ def test_control_planes_that_disagree_or_name_no_cluster_are_refused(make):
     assert "@fake/cp2: found a control plane without etcd_client_of" in front.run().refused
 
 
+def test_a_run_that_changes_nothing_asks_each_host_only_a_few_times(make):
+    front = make()
+    front.run()
+    asked = {name: len(commands) for name, commands in front.run().commands.items()}
+    assert [asked[name] for name in PLANES] == [6, 6]
+    assert sorted(asked[name] for name in front.world.hosts) == [1, 1, 2], (
+        "one member is asked for keys as well"
+    )
+
+
 def test_members_are_only_asked(make):
     result = make(etcd_kubernetes_init=True).run()
     assert not any(

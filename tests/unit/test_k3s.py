@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from etcd_steward import k3s
 from etcd_steward.settings import read_settings
+from etcd_steward.shell import script
 from etcd_steward.templating import render
 
 SERVER = k3s.Server(
@@ -243,3 +244,46 @@ def test_the_unit_says_what_k3s_own_installer_says():
         "Restart=always", "RestartSec=5s", "ExecStartPre=-/sbin/modprobe br_netfilter", "ExecStartPre=-/sbin/modprobe overlay",
         "ExecStart=/usr/local/bin/k3s server", "After=network-online.target etcd.service",
     } <= lines  # fmt: skip
+
+
+def run(*parts: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", "\n".join(parts)], capture_output=True, text=True, check=False)
+
+
+def test_a_boot_file_is_copied_once_before_it_is_written(tmp_path):
+    file = tmp_path / "cmdline.txt"
+    for text in ("first\n", "second\n"):
+        file.write_text(text)
+        done = run(script("boot.sh", file=str(file)) + "", "close_boot")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert file.read_text() == text
+    assert (tmp_path / "cmdline.txt.before-etcd-steward").read_text() == "first\n"
+
+
+def test_what_k3s_was_started_with_differs_as_soon_as_a_file_or_the_program_does(tmp_path):
+    (tmp_path / "config").write_text("a\n")
+    (tmp_path / "program").symlink_to(tmp_path / "config")
+    noted = script(
+        "k3s-noted.sh",
+        reads=[str(tmp_path / "config"), str(tmp_path / "none")],
+        program=str(tmp_path / "program"),
+    )
+    first = run(noted + "", "noted").stdout
+    assert first.splitlines() == [
+        f"{hashlib.sha256(b'a' + bytes([10])).hexdigest()} {tmp_path}/config",
+        f"{tmp_path}/config",
+    ]
+    (tmp_path / "config").write_text("b\n")
+    assert run(noted + "", "noted").stdout != first
+
+
+def test_k3s_answers_to_the_names_of_tools_that_the_host_lacks(tmp_path, monkeypatch):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "kubectl").write_text("#!/bin/sh\n")
+    (tools / "kubectl").chmod(0o755)
+    (tools / "ln").symlink_to("/bin/ln")
+    done = run(f"PATH={tools}", script("k3s-links.sh", bin_dir=str(tmp_path)) + "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_symlink()) == ["crictl", "ctr"]
+    assert str((tmp_path / "ctr").readlink()) == "k3s"
