@@ -108,6 +108,8 @@ def prove(run: FlannelRun, host: Host) -> tuple[str, str]:
         host.log_styled(f"skipped: {told}", fg="yellow")
         return "", f"holds {lease.subnet}; {told}"
     silent = _echoes(run, host.name, held)
+    if silent is None:
+        return "found no ping, wanted it, to ask the other hosts for an echo; next: install it (iputils)", ""
     if silent:
         named = ", ".join(f"{address} ({name})" for name, address in silent.items())
         cure = f"open UDP {port(settings)} between the hosts, and look at `ip -d link show {device(settings)}` and `ip route`"
@@ -177,10 +179,13 @@ def _without(run: FlannelRun, host: Host, lease: Lease | None, lacking: list[str
     )
 
 
-def _echoes(run: FlannelRun, host: str, held: dict[str, str]) -> dict[str, str]:
+def _echoes(run: FlannelRun, host: str, held: dict[str, str]) -> dict[str, str] | None:
+    """Return the hosts that gave no echo, with their addresses; None where this host has no ping."""
     silent, begun = dict(held), time.monotonic()
     while silent:
         for line in ask(run.run, host, script("flannel-ping.sh", addresses=list(silent.values()))):
+            if line == "no ping":
+                return None
             address = line.partition(" ")[2]
             silent = {name: one for name, one in silent.items() if one != address}
         if time.monotonic() - begun >= _ECHO_SECONDS:

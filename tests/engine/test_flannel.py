@@ -432,6 +432,17 @@ def test_a_host_that_does_not_answer_over_flannel_fails_and_is_named(world: Worl
     )
 
 
+def test_a_host_without_ping_fails_and_is_told_what_to_install(world: World) -> None:
+    net = Net(world, up=True)
+    ask = net.reply
+    net.reply = lambda host, command: (  # type: ignore[method-assign]
+        ["no ping"] if "pinged" in command and host == N3 else ask(host, command)
+    )
+    result = net.run()
+    assert result.failed == {N3}
+    assert "found no ping, wanted it, to ask the other hosts for an echo; next: install it" in result.log
+
+
 def test_without_a_device_the_echo_is_skipped_and_the_reason_is_printed(world: World) -> None:
     result = Net(world, up=True, devices=False).run()
     assert result.failed == set()

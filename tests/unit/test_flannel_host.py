@@ -255,3 +255,23 @@ def test_a_module_that_the_kernel_does_not_have_is_told_in_a_sentence(tmp_path: 
     )
     assert done.returncode == 1
     assert done.stderr.startswith("found no kernel module br_netfilter, wanted it loaded; next: ")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_echoes_are_told_one_by_one_and_a_host_without_ping_says_so(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "ping").write_text(
+            '#!/bin/sh\nfor last in "$@"; do :; done\n[ "$last" != 172.30.16.0 ]\n'
+        )
+        (tmp_path / "ping").chmod(0o755)
+    command = script("flannel-ping.sh", addresses=["172.30.8.0", "172.30.16.0", "172.30.24.0"])
+    done = subprocess.run(
+        ["/bin/sh", "-c", command + ""],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": str(tmp_path)},
+    )
+    assert sorted(done.stdout.splitlines()) == (
+        ["pinged 172.30.24.0", "pinged 172.30.8.0"] if there else ["no ping"]
+    )
