@@ -107,6 +107,12 @@ def k3s(site: Site, *flags: str):
     return site.run("-y", *flags, "deploys/k3s.py")
 
 
+def served(site: Site) -> None:
+    """Have the servers, where no earlier test has made them."""
+    if not all(map(stand_in, site.hosts)):
+        k3s(site).succeeded()
+
+
 def config(host: Host) -> dict[str, object]:
     return yaml.safe_load(host.read(CONFIG))
 
@@ -170,6 +176,7 @@ def test_members_become_k3s_servers_and_the_second_run_changes_nothing(site: Sit
 
 
 def test_the_bundle_is_enough_for_every_endpoint_and_no_other_pair_is(site: Site, tmp_path: Path) -> None:
+    served(site)
     host = site.hosts[1]
     own = asked(site, host, f"{BUNDLE}/client.crt", f"{BUNDLE}/client.key", "endpoint", "health")
     assert (own.stdout + own.stderr).count("is healthy") == len(site.hosts)
@@ -190,7 +197,7 @@ def test_the_bundle_is_enough_for_every_endpoint_and_no_other_pair_is(site: Site
 
 def test_a_pi_has_its_cgroups_on_the_one_line_and_the_line_as_it_was_beside_it(site: Site) -> None:
     pi = site.hosts[0]
-    k3s(site).succeeded()
+    served(site)
     assert (
         pi.read("/boot/cmdline.txt")
         == f"{LINE.strip()} cgroup_enable=cpuset cgroup_memory=1 cgroup_enable=memory\n"
@@ -199,7 +206,7 @@ def test_a_pi_has_its_cgroups_on_the_one_line_and_the_line_as_it_was_beside_it(s
 
 
 def test_another_token_is_refused_before_any_change(site: Site) -> None:
-    k3s(site).succeeded()
+    served(site)
     told = k3s(site, "--data=etcd_k3s_token=a-token-of-nobody").refused(
         "found a k3s with another token in this cluster"
     )
@@ -207,21 +214,21 @@ def test_another_token_is_refused_before_any_change(site: Site) -> None:
 
 
 def test_a_changed_setting_restarts_every_server_and_an_ended_one_is_started_again(site: Site) -> None:
-    k3s(site).succeeded()
+    served(site)
     before = list(map(stand_in, site.hosts))
     site.settings["etcd_k3s_config"] = {"disable": ["traefik", "servicelb"]}
     k3s(site).succeeded()
-    assert not set(before) & set(map(stand_in, site.hosts))
-    k3s(site).unchanged()
-    for host in site.hosts:
-        pid = stand_in(host)
+    running = list(map(stand_in, site.hosts))
+    assert not set(before) & set(running)
+    for host, pid in zip(site.hosts, running, strict=True):
         host.run(f"kill {pid}")
+    for host, pid in zip(site.hosts, running, strict=True):
         wait_until(f"another k3s on {host.name}", lambda host=host, pid=pid: stand_in(host) != pid, 30)
     k3s(site).succeeded()
 
 
 def test_systemd_takes_the_unit_as_it_is(site: Site) -> None:
-    k3s(site).succeeded()
+    served(site)
     host = next(host for host in site.hosts if host.init == "systemd")
     told = host.run("systemd-analyze", "verify", "/etc/systemd/system/k3s.service", check=False)
     assert (told.returncode, told.stdout + told.stderr) == (0, "")
