@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from pyinfra import context
@@ -17,6 +17,7 @@ from etcd_steward.shell import script
 
 if TYPE_CHECKING:
     from etcd_steward.flannel_run import FlannelRun
+    from etcd_steward.shell import Content
 
 __all__ = ["configured", "prepared", "proved", "staged", "started"]
 
@@ -82,7 +83,7 @@ def prepared(run: FlannelRun) -> Commands:
     after = [script("flannel-kernel.sh", modules=left.modules, sysctls=left.sysctls) + ""]
     if left.firewall:
         after.append(FIREWALLS[left.firewall].format(port=flannel_host.port(run.settings[host.name])))
-    yield writing(list(left.kernel), after="\n".join(after))
+    yield writing(list(left.kernel), _keeping(run, host, left.kernel), "\n".join(after))
 
 
 @operation()
@@ -145,10 +146,14 @@ def started(run: FlannelRun) -> Commands:
         host.log(
             "docker takes flannel's options when it is started next: restart it when its containers may stop"
         )
+    yield writing(list(left.files), _keeping(run, host, left.files), "\n".join(after))
+
+
+def _keeping(run: FlannelRun, host: Host, files: Sequence[Content]) -> str:
+    """Write shell that keeps a copy of what somebody else wrote where these files go."""
     there = run.seen[host.name].files
-    strangers = [file.path for file in left.files if file.path in there and not there[file.path].ours]
-    before = script("kept.sh", strangers=strangers) + "" if strangers else ""
-    yield writing(list(left.files), before, "\n".join(after))
+    strangers = [file.path for file in files if file.path in there and not there[file.path].ours]
+    return script("kept.sh", strangers=strangers) + "" if strangers else ""
 
 
 @operation()

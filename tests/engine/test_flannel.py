@@ -507,6 +507,22 @@ def test_the_glue_of_the_runtime_is_written_where_it_is_asked_for(tmp_path: Path
         assert not any(again.stdin.values())
 
 
+def test_what_somebody_else_wrote_is_kept_before_it_is_replaced(world: World) -> None:
+    net = Net(world)
+    theirs = (DEFINITION["openrc"], flannel_host.MODULES_FILE)
+    net.more = {
+        N1: [f"file {'0' * 64} 644 root:root {path}" for path in theirs]
+        + [f"unmarked {path}" for path in theirs]
+    }
+    result = net.run()
+    assert result.failed == set()
+    kept = sent(result, "/etc/etcd-steward/before")
+    assert set(kept) == {N1}
+    assert [
+        f"strangers={path}\n" in command for path, command in zip(reversed(theirs), kept[N1], strict=True)
+    ] == [True, True]
+
+
 def test_a_host_outside_the_limit_is_looked_at_and_left_alone(world: World) -> None:
     result = Net(world).run(limit=[N1])
     assert (result.refused, result.failed) == ("", set())
