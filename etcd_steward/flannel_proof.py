@@ -144,7 +144,8 @@ def _look(run: FlannelRun, host: str) -> _Ready:
 
 def _others(run: FlannelRun, host: str, ready: _Ready) -> dict[str, Lease | None]:
     """Find the lease of every other host of the network by the addresses that were seen there."""
-    leases = ready.keys.leases if ready.keys else ()
+    # A lease of an earlier configuration lives on for up to a day.
+    leases = [one for one in (ready.keys.leases if ready.keys else ()) if fits(run.network, one.subnet)]
     return {
         name: next((one for one in leases if one.address in set(seen.own_addresses)), None)
         for name, seen in run.seen.items()

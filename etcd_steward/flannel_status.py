@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from etcd_steward.flannel import fits
 from etcd_steward.flannel_host import device
 from etcd_steward.flannel_leases import Keys, Lease
 from etcd_steward.flannel_run import flannel_hosts, keys_in_etcd, look_at_hosts
@@ -119,7 +120,7 @@ def describe(
         The status.
     """
     network = next(iter(settings.values()))
-    rows = tuple(_row(host, seen[host], keys) for host in settings)
+    rows = tuple(_row(host, own, seen[host], keys) for host, own in settings.items())
     notes = []
     if keys is None:
         notes.append(f"flannel: its keys are not known ({problem})")
@@ -142,10 +143,10 @@ def describe(
     )
 
 
-def _row(host: str, seen: Seen, keys: Keys | None) -> FlannelRow:
+def _row(host: str, settings: Settings, seen: Seen, keys: Keys | None) -> FlannelRow:
     if not seen.reached:
         return FlannelRow(host)
-    lease = _lease(seen, keys.leases if keys else ())
+    lease = _lease(settings, seen, keys.leases if keys else ())
     return FlannelRow(
         host=host,
         lease=str(lease.subnet) if lease else None,
@@ -155,5 +156,7 @@ def _row(host: str, seen: Seen, keys: Keys | None) -> FlannelRow:
     )
 
 
-def _lease(seen: Seen, leases: tuple[Lease, ...]) -> Lease | None:
-    return next((one for one in leases if one.address in set(seen.own_addresses)), None)
+def _lease(settings: Settings, seen: Seen, leases: tuple[Lease, ...]) -> Lease | None:
+    own = set(seen.own_addresses)
+    # A lease of an earlier configuration lives on for up to a day.
+    return next((one for one in leases if one.address in own and fits(settings, one.subnet)), None)

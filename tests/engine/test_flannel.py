@@ -53,6 +53,7 @@ class Net:
         self.deaf: set[str] = set()
         self.silent: set[str] = set()
         self.more: dict[str, list[str]] = {}
+        self.older: dict[str, str] = {}
         self.there: dict[str, dict[str, str]] = {}
         for host in world.hosts.values():
             host.reply = lambda command, name=host.name: self.reply(name, command)
@@ -128,6 +129,9 @@ class Net:
 
     def keys(self) -> str:
         values = {} if self.config is None else {KEY: self.config}
+        for name, host in self.older.items():
+            lease = {"PublicIP": self.world.cluster.member(host).address}
+            values[f"/coreos.com/network/subnets/{name}"] = json.dumps(lease)
         for host, up in self.running.items():
             if up and host not in self.deaf:
                 lease = {"PublicIP": self.world.cluster.member(host).address, "BackendType": "vxlan"}
@@ -430,6 +434,19 @@ def test_a_host_that_does_not_answer_over_flannel_fails_and_is_named(world: Worl
         "found no echo from 172.30.24.0 (@fake/n3) over flannel, wanted one from each; next: open UDP 8472"
         in result.log
     )
+
+
+def test_a_lease_of_an_earlier_configuration_is_neither_asked_for_an_echo_nor_shown(world: World) -> None:
+    net = Net(world, up=True)
+    net.older = {"172.29.8.0-21": N1, "172.30.1.0-24": N2}
+    result = net.run()
+    assert result.failed == set()
+    for command in sent(result, "pinged")[N3]:
+        assert "addresses='172.30.8.0 172.30.16.0'" in command
+    told = json.loads(run_deploy(world.hosts, status, data={"etcd_output": "json"}).stdout)["flannel"][
+        "hosts"
+    ]
+    assert [one["lease"] for one in told] == ["172.30.8.0/21", "172.30.16.0/21", "172.30.24.0/21"]
 
 
 def test_a_host_without_ping_fails_and_is_told_what_to_install(world: World) -> None:
