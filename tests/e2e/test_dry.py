@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.daytwo]
+pytestmark = [pytest.mark.target, pytest.mark.long]
 
 FAMILIES = ("alpine", "debian", "centos")
 OLD, NEW = "3.5.16", "3.5.30"

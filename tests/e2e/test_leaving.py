@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.daytwo]
+pytestmark = [pytest.mark.target, pytest.mark.long]
 
 MIXED = ("alpine", "debian", "centos")
 ALPINE = ("alpine",) * 3

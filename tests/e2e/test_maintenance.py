@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.steward import Outcome, Site
 
-pytestmark = [pytest.mark.target, pytest.mark.daytwo]
+pytestmark = [pytest.mark.target, pytest.mark.long]
 
 # 3.5.30 defragments safely, and needs glibc.
 FAMILIES = ("debian", "ubuntu", "centos")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.daytwo]
+pytestmark = [pytest.mark.target, pytest.mark.long]
 
 BUMP = 1_000_000_000
 # 3.5.30 lets revisions jump, and needs glibc.

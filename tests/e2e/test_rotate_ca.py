@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.daytwo]
+pytestmark = [pytest.mark.target, pytest.mark.long]
 
 FAMILIES = ("alpine", "debian", "centos")
 PKI = "/etc/etcd/pki"

@@ -177,7 +177,7 @@ def test_a_certificate_is_renewed_and_no_pod_restarted(site: Site) -> None:
     assert pods(site) == before
 
 
-@pytest.mark.daytwo
+@pytest.mark.long
 def test_new_authorities_are_trusted_pod_by_pod(site: Site) -> None:
     before = site.hosts[0].read("/etc/kubernetes/pki/etcd/ca.crt")
     site.run("-y", "--data=etcd_clients_ready=true", "deploys/rotate_ca.py").succeeded()

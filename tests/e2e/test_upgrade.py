@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.daytwo]
+pytestmark = [pytest.mark.target, pytest.mark.long]
 
 # Releases other than 3.5.0 and 3.5.1 need glibc here: Alpine gets the two files of it that they use.
 MIXED = ("alpine", "debian", "centos")
