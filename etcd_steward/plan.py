@@ -14,6 +14,7 @@ from etcd_steward.observed import NO_LOG, ClusterState, Data, HostState
 from etcd_steward.record import Record, still_open
 from etcd_steward.snapshots import Manifest
 from etcd_steward.topology import Cluster, Member
+from etcd_steward.work import leaf_spec
 
 __all__ = ["Action", "Decision", "Plan", "decide", "foreign_etcds", "quorum", "unreadable"]
 # A database that holds nothing yet: a few pages, of at most 16 KiB each.
@@ -118,12 +119,13 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
             "data of its own",
             "this host is a clone: stop its etcd, move its data folder aside and reinstall the host, or take it out of the inventory",
         )
+    user = leaf_spec(member, "health").common_name
     if any(sign in state.endpoint.denied for sign in ("permission denied", "user name", "authentication")):
         raise Refusal(
             "g",
             "etcd's authentication enabled, and no rights for us",
-            "the user etcd-steward with the role root",
-            "as root of etcd: etcdctl user add etcd-steward --no-password && etcdctl user grant-role etcd-steward root",
+            f"the user {user} with the role root",
+            f"as root of etcd: etcdctl user add {user} --no-password && etcdctl user grant-role {user} root",
         )
     _check_data(member, state)
     if state.processes and state.data.value == "empty" and not resuming:

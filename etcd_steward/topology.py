@@ -68,6 +68,7 @@ class Member:
         """Every name and address under which the member may be reached, without doubles, in a steady order."""
         names = [self.address, self.listen, self.name, "localhost", "127.0.0.1", "::1"]
         names += [name.split(".", 1)[0] for name in (self.address, self.name) if not is_ip(name)]
+        names += [self.settings.etcd_node_name] if self.settings.pod and self.settings.etcd_node_name else []
         names += self.settings.etcd_extra_names
         texts = [
             str(ipaddress.ip_address(name)) if is_ip(name) else name.lower().removesuffix(".")

@@ -15,6 +15,7 @@ from etcd_steward.operations.node import _section
 from etcd_steward.parsing import parse_probe
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.topology import Member
+from etcd_steward.work import ROLES, leaf_spec
 
 CONFIG = "/etc/kubernetes/kubelet-etcd.yaml"
 CONTAINERD = "/etc/containerd/config.toml"
@@ -271,3 +272,17 @@ def test_kubelet_is_published_where_kubernetes_publishes_it() -> None:
     found = program("v1.36.3", "arm64")
     assert found.url == "https://dl.k8s.io/v1.36.3/bin/linux/arm64/kubelet"
     assert found.sums == "https://dl.k8s.io/v1.36.3/bin/linux/arm64/kubelet.sha256"
+
+
+def test_certificates_bear_the_names_that_kubeadm_gives_them() -> None:
+    member = Member("n1", "etcd01", "10.0.0.1", "10.0.0.1", settings(etcd_node_name="node-1"))
+    names = {role: leaf_spec(member, role).common_name for role in ROLES}
+    assert names == {
+        "server": "node-1",
+        "peer": "node-1",
+        "client": "kube-apiserver-etcd-client",
+        "health": "kube-etcd-healthcheck-client",
+    }
+    wanted = {"node-1", "localhost", "10.0.0.1", "127.0.0.1", "::1"}
+    assert wanted <= set(leaf_spec(member, "server").names)
+    assert wanted <= set(leaf_spec(member, "peer").names)
