@@ -75,6 +75,7 @@ def test_every_key_has_a_sentence_and_a_default_that_is_right_in_itself():
             "etcd_peer_ca_key",
             "etcd_sha256",
             "etcd_k3s_sha256",
+            "etcd_kubelet_sha256",
         }
     ),
 )
