@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from pyinfra.api import deploy
 
-from etcd_steward.operations import account, files, release, time
+from etcd_steward.operations import account, binary, files, release, time
 from etcd_steward.releases import Archive, ReleaseError
 from tests.engine.fakes import FakeHost, run_deploy
 
@@ -144,6 +144,37 @@ def test_a_release_that_cannot_be_obtained_fails_in_a_sentence():
     assert result.failed == {HOST}
     assert "found no archive, wanted one; next: set etcd_mirror" in result.log
     assert result.uploads[HOST] == []
+
+
+def stage_tool(obtain):
+    return lambda: binary.staged(
+        name="Stage the tool", program="tool", version="1.2.3", obtain=obtain, prefix="/opt/tool"
+    )
+
+
+def test_a_program_is_uploaded_and_checked_there(tmp_path):
+    result = run(stage_tool(lambda: obtained(tmp_path)))
+    assert result.uploads[HOST] == ["/opt/tool/.staging/tool"]
+    assert "chmod 700 /opt/tool/.staging" in result.commands[HOST][-2]
+    assert f"program=tool\nsha256={'ab' * 32}\nprefix=/opt/tool\nversion=1.2.3" in result.commands[HOST][-1]
+
+
+def test_a_program_that_is_there_is_not_even_downloaded():
+    result = run(stage_tool(pytest.fail), lambda _command: ["yes"])
+    assert (len(result.commands[HOST]), result.failed) == (1, set())
+
+
+def test_a_dry_run_downloads_no_program():
+    assert run(stage_tool(pytest.fail), mode="dry").uploads[HOST] == []
+
+
+def test_a_program_that_cannot_be_obtained_fails_in_a_sentence():
+    def obtain():
+        raise ReleaseError("no program", "one", "set its mirror")
+
+    result = run(stage_tool(obtain))
+    assert (result.failed, result.uploads[HOST]) == ({HOST}, [])
+    assert "found no program, wanted one; next: set its mirror" in result.log
 
 
 def test_the_clock_of_a_host_that_does_not_answer_is_not_touched():
