@@ -2,11 +2,14 @@
 # Set before: bin_dir ca cert key
 # etcdctl refuses a flag whose variable is set.
 unset ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
-ctl() { # endpoint command...
+ctl() { (become_ctl "$@" 2>&1); } # endpoint command...
+# Becomes etcdctl, so that who starts it in the background knows its process.
+become_ctl() { # endpoint command...
   at=$1
   shift
-  ETCDCTL_API=3 "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
-    --command-timeout=4s "$@" 2>&1
+  export ETCDCTL_API=3
+  exec "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
+    --command-timeout=4s "$@"
 }
 # Tells whether a member reads linearizably, and sets answer. etcdctl's check fails under every alarm, once its read
 # succeeded (3.5 and later): without space a member still serves, and can be given more; under any other it is not well.

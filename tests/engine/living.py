@@ -16,7 +16,7 @@ SHOWN = "peer_endpoint="
 WRITE = "put() {"
 SCHEDULE = "etcd-snapshot"
 MEMBERS = 'member add "$name" --learner'
-ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag)'
+ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag 2>&1'
 SERVING, DISARM = "get etcd-steward", "alarm disarm"
 LOCK = "file=/run/etcd-steward.lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import stat
 import subprocess
 from dataclasses import replace
@@ -274,6 +275,28 @@ def test_who_is_looked_for_whatever_its_condition_is_found_while_it_tells_its_st
 def test_a_learner_is_awaited_by_its_status_alone(tmp_path):
     etcdctl(tmp_path, "unhealthy")
     assert ask(tmp_path, "await.sh", endpoint="a", seconds=0, learner="yes") == f"status {TOLD}\n"
+
+
+def test_a_member_that_ends_while_it_is_defragmented_is_not_waited_for(tmp_path):
+    # etcdctl itself tries for as long as it may, which is an hour here.
+    (tmp_path / "etcdctl").write_text("#!/bin/sh\nexec sleep 3600\n")
+    (tmp_path / "etcdctl").chmod(0o755)
+    values = {"bin_dir": str(tmp_path), "ca": "", "cert": "", "key": "", "seconds": 3600}
+    done = run(script("ctl.sh", "defragment.sh", endpoint="https://127.0.0.1:1", **values), timeout=60)
+    assert done.returncode == 1
+    assert "does not defragment (nothing listens on https://127.0.0.1:1 any more)" in done.stderr
+
+
+@pytest.mark.parametrize(("ends", "status"), [("exit 0", 0), ("echo Error: why >&2; exit 1", 1)])
+def test_what_etcdctl_says_of_a_defragmentation_is_what_counts_while_etcd_listens(tmp_path, ends, status):
+    (tmp_path / "etcdctl").write_text(f"#!/bin/sh\n{ends}\n")
+    (tmp_path / "etcdctl").chmod(0o755)
+    values = {"bin_dir": str(tmp_path), "ca": "", "cert": "", "key": "", "seconds": 9}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"https://127.0.0.1:{server.getsockname()[1]}"
+        done = run(script("ctl.sh", "defragment.sh", endpoint=endpoint, **values), timeout=60)
+    assert done.returncode == status
+    assert ("(Error: why)" in done.stderr) == bool(status)
 
 
 @pytest.mark.parametrize("flag", ["endpoints", "cacert", "cert", "key"])
