@@ -16,6 +16,7 @@ import pytest
 from etcd_steward.locking import FILE
 from tests.e2e.conftest import make_site
 from tests.e2e.cutting import Cut, Cutter
+from tests.e2e.faults import CANNOT_STOP, MODES, broken, leads, others_serve
 from tests.e2e.plans import (
     COPY,
     DEFRAGMENT,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from tests.e2e.cutting import When
     from tests.e2e.plans import Verb
     from tests.e2e.steward import Site
-    from tests.targets.hosts import Host
 
 pytestmark = [pytest.mark.target, pytest.mark.long]
 
@@ -137,39 +137,6 @@ def test_a_run_that_is_cut_at_any_remote_command_is_finished_by_the_same_command
 
 # A failing host in the middle.
 
-MODES = {"": (), "--serial": ("--serial",), "--no-wait": ("--no-wait",)}
-
-
-@contextmanager
-def broken(site: Site, host: Host, lines: str = "[Service]\nExecStartPre=/bin/false") -> Iterator[None]:
-    """Let a host's service neither start nor, with other lines, stop; what runs goes on."""
-    place = "/run/systemd/system/etcd.service.d"
-    host.run(f"mkdir -p {place}")
-    host.write(f"{place}/broken.conf", f"{lines}\n")
-    host.run("systemctl daemon-reload")
-    site.settings["etcd_timeout"] = 8
-    try:
-        yield
-    finally:
-        host.run(f"rm {place}/broken.conf; systemctl daemon-reload")
-        site.settings["etcd_timeout"] = 60
-
-
-def others_serve(site: Site, failing: Host) -> None:
-    """Fail unless every other member takes a write, and no lock is left."""
-    for host in site.hosts:
-        if host is not failing:
-            site.put(host, "written", f"while {failing.name} is down")
-        assert not host.exists(FILE), "the lock is given back after a failure"
-
-
-def leads(site: Site, host: Host) -> None:
-    """Let a member lead, so that it has the last turn."""
-    by_id = {site.status(one)["header"]["member_id"]: one for one in site.hosts}
-    leader = by_id[site.status(host)["leader"]]
-    if leader is not host:
-        site.etcdctl(leader, "move-leader", f"{site.status(host)['header']['member_id']:x}")
-
 
 # A heartbeat that no member starts with is tried in all modes: tests/e2e/test_rolling.py.
 @pytest.mark.parametrize(
@@ -186,7 +153,7 @@ def test_f18_a_member_that_does_not_come_back_stops_a_rolling_change_and_the_sam
     with nothing_is_lost(site, VERBS["config change"]):
         with broken(site, failing):
             outcome = site.etcd("-y", *MODES[mode])
-            outcome.failed("found n3 not healthy after 8 s", "no other member was touched after it")
+            outcome.failed("found n3 not healthy after 10 s", "no other member was touched after it")
             others_serve(site, failing)
             if not mode:  # otherwise pyinfra chooses who comes first
                 assert site.pid(first) == before, "the last one was not touched"
@@ -203,7 +170,7 @@ def test_f09_a_newcomer_that_does_not_start_harms_nobody_and_the_same_command_fi
     newcomer = site.hosts[3]
     with nothing_is_lost(site, VERBS["join"]):
         with broken(site, newcomer):
-            site.etcd("-y").failed("found n4 behind after 8 s", "wanted it to catch up")
+            site.etcd("-y").failed("found n4 behind after 10 s", "wanted it to catch up")
             others_serve(site, newcomer)
         for mode in ("--serial", "--no-wait"):
             site.etcd("-y", mode).refused(
@@ -223,7 +190,7 @@ def test_a_replaced_member_that_does_not_start_harms_nobody_and_the_same_command
     words = ("-y", *VERBS["replace"].words(site))
     with nothing_is_lost(site, VERBS["replace"]):
         with broken(site, failing):
-            site.run(*words).failed("found n3 behind after 8 s", "wanted it to catch up")
+            site.run(*words).failed("found n3 behind after 10 s", "wanted it to catch up")
             others_serve(site, failing)
         site.run(*words).succeeded()
     site.etcd("-y").unchanged()
@@ -237,7 +204,7 @@ def test_a_member_that_cannot_be_stopped_is_told_and_the_same_command_finishes_i
     failing = site.hosts[3]
     words = ("-y", *VERBS["remove"].words(site))
     with nothing_is_lost(site, VERBS["remove"]):
-        with broken(site, failing, "[Unit]\nRefuseManualStop=yes"):
+        with broken(site, failing, CANNOT_STOP):
             site.run(*words).failed("Failed to stop etcd.service")
             others_serve(site, failing)
             assert failing.exists("/var/lib/etcd/member"), "what may be in use stays where it is"
