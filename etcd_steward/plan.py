@@ -42,12 +42,7 @@ def decide(
     """
     records = {place: record for place, record in records.items() if record.id != forget}
     # What is told does not depend on who answered first.
-    hosts = {
-        member.host: _as_begun(member, hosts[member.host])
-        if _may_be_empty(member, seen, records)
-        else hosts[member.host]
-        for member in cluster.members
-    }
+    hosts = {member.host: _as_begun(member, hosts[member.host], seen, records) for member in cluster.members}
     decisions: dict[str, Decision] = {}
     refusals: list[Complaint] = []
     doubles = _double_identities(cluster, hosts)
@@ -81,18 +76,24 @@ def decide(
 
 def _may_be_empty(member: Member, seen: ClusterState | None, records: Mapping[str, Record]) -> bool:
     """Tell whether a process without data is the sign of an interrupted start, and not of a lost disk."""
+    return still_open(records) or _awaited(member, seen)
+
+
+def _awaited(member: Member, seen: ClusterState | None) -> bool:
     listed = seen.members if seen else ()
-    return still_open(records) or any(
-        never_started(one) and member.peer_url in one.peer_urls for one in listed
-    )
+    return any(never_started(one) and member.peer_url in one.peer_urls for one in listed)
 
 
-def _as_begun(member: Member, state: HostState) -> HostState:
+def _as_begun(
+    member: Member, state: HostState, seen: ClusterState | None, records: Mapping[str, Record]
+) -> HostState:
     """See a first start that was looked at, or cut, before the log was written, as what it is: no data yet.
 
     etcd makes the database before its log, which appears by a rename (killed in between, 3.4.23, 3.5.16 and 3.5.30
     leave a database of 16 KiB). A log on a disk of its own may only be not mounted, so there a process must hold it.
     """
+    if not (_awaited(member, seen) if seen else still_open(records)):
+        return state
     data, apart = state.data, member.settings.etcd_wal_dir
     begun = data.missing == NO_LOG and data.size <= JUST_MADE and (not apart or state.processes)
     return replace(state, data=Data("empty")) if begun else state

@@ -67,6 +67,7 @@ def test_h_a_join_that_was_cut_before_it_had_a_log_is_finished():
     plan = decided(states, seen(listed("n1"), listed("n2"), unstarted("n3")))
     assert (rows(plan)["n3"], plan.refusals) == (("h", "finish"), ())
     assert refused(states, seen())
+    assert refused(states, seen(listed("n1"), listed("n2")), {"n3": OPEN}), "it is no member"
 
 
 def test_h_f09_a_learner_with_its_data_is_finished():
