@@ -36,6 +36,7 @@ POINTS = {
     "one host has its files": (("debian", "alpine", "ubuntu"), 1),
     "two members are started": (("centos", "ubuntu", "alpine"), 2),
 }
+BETWEEN = {"the record is written", "one host has its files"}
 
 
 @dataclass
@@ -78,7 +79,10 @@ def _token(host: Host) -> str:
     return line.partition(": ")[2].strip("'\"")
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(point, marks=[pytest.mark.long] if point in BETWEEN else []) for point in POINTS],
+)
 def test_an_interrupted_bootstrap_is_finished_by_the_same_command(
     fresh: Callable[..., Site], point: str
 ) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.long]
+pytestmark = pytest.mark.target
 
 FAMILIES = ("alpine", "debian", "centos")
 RELEASE = "v1.34.2+k3s1"

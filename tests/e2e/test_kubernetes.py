@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.long]
+pytestmark = pytest.mark.target
 
 RELEASE = "v1.36.3"
 PKI = "/etc/kubernetes/pki"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -15,12 +16,12 @@ from tests.targets.common import wait_until
 from tests.targets.images import title
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.long]
+pytestmark = pytest.mark.target
 
 MIXED = ("alpine", "debian", "centos")
 ALPINE = ("alpine",) * 3
@@ -29,28 +30,31 @@ ALPINE = ("alpine",) * 3
 @pytest.fixture(scope="module")
 def _lent(
     docker_answers: None, mirror_url: str, cache: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[Sequence[str], Site]]:
-    """Give the clusters that the tests of this module shrink, in the order of the file."""
+) -> Iterator[Callable[[Sequence[str], str], Site]]:
+    """Give a function that lends the clusters that the tests of this module shrink."""
     with ExitStack() as stack:
-        lent = {}
-        for families, connector in ((MIXED, "docker"), (ALPINE, "ssh")):
+
+        @functools.cache
+        def lend(families: Sequence[str], connector: str) -> Site:
             folder = tmp_path_factory.mktemp("leaving")
-            lent[families] = make_site(stack, families, connector, mirror_url, cache, folder, {})
-            lent[families].etcd("-y").succeeded()
-        yield lent
+            site = make_site(stack, families, connector, mirror_url, cache, folder, {})
+            site.etcd("-y").succeeded()
+            return site
+
+        yield lend
 
 
 @pytest.fixture(params=["+".join(map(title, MIXED))])
-def mixed(_lent: dict[Sequence[str], Site]) -> Site:
+def mixed(_lent: Callable[[Sequence[str], str], Site]) -> Site:
     targets.SEEN.update(MIXED)
-    return _lent[MIXED]
+    return _lent(MIXED, "docker")
 
 
 @pytest.fixture(params=["+".join(map(title, ALPINE))])
-def alpine(_lent: dict[Sequence[str], Site]) -> Site:
+def alpine(_lent: Callable[[Sequence[str], str], Site]) -> Site:
     """Give three members; one that an earlier test took out joins again."""
     targets.SEEN.update(ALPINE)
-    site = _lent[ALPINE]
+    site = _lent(ALPINE, "ssh")
     site.hosts = list(site.lab.hosts.values())
     site.etcd("-y").succeeded()
     assert set(listed(site, site.hosts[0])) == {host.name for host in site.hosts}
@@ -98,6 +102,7 @@ def is_at_rest(site: Site, host: Host, before: Sequence[str] = ()) -> None:
         assert len(stamped) == 1, f"{path} lies aside once: {found}"
 
 
+@pytest.mark.long
 def test_a_cluster_is_ended_by_its_id_and_a_new_one_can_be_made(mixed: Site) -> None:
     (number,) = mixed.cluster_ids()
     processes = mixed.processes()
@@ -155,6 +160,7 @@ def test_the_leader_leaves_without_a_lost_write_and_a_second_run_finds_it_gone(m
     )
 
 
+@pytest.mark.long
 def test_what_is_unclear_or_dangerous_is_refused_and_an_interrupted_removal_is_finished(alpine: Site) -> None:
     first, second, third = alpine.hosts
     remove(alpine, "n").refused("found no member n, wanted one of n1 (")
@@ -180,6 +186,7 @@ def test_what_is_unclear_or_dangerous_is_refused_and_an_interrupted_removal_is_f
     assert set(listed(alpine, first)) == {first.name, second.name}
 
 
+@pytest.mark.long
 def test_a_dead_host_leaves_and_is_brought_to_rest_when_it_is_back(alpine: Site) -> None:
     first, second, dead = alpine.hosts
     number, before = listed(alpine, first)[dead.name], lying_aside(dead)
@@ -194,6 +201,7 @@ def test_a_dead_host_leaves_and_is_brought_to_rest_when_it_is_back(alpine: Site)
     is_at_rest(alpine, dead, before)
 
 
+@pytest.mark.long
 def test_a_host_that_is_no_longer_in_the_inventory_leaves_by_its_id(alpine: Site) -> None:
     *others, lost = alpine.hosts
     number = listed(alpine, lost)[lost.name]

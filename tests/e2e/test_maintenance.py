@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.steward import Outcome, Site
 
-pytestmark = [pytest.mark.target, pytest.mark.long]
+pytestmark = pytest.mark.target
 
 # 3.5.30 defragments safely, and needs glibc.
 FAMILIES = ("debian", "ubuntu", "centos")
@@ -101,6 +101,7 @@ def test_members_are_defragmented_one_at_a_time_and_no_write_is_lost(site: Site)
     assert site.get(site.hosts[1], "big") == "x" * 2**20
 
 
+@pytest.mark.long
 def test_f36_a_full_database_takes_writes_again_without_a_restart(site: Site) -> None:
     processes = site.processes()
     assert "database space exceeded" in fill(site, 24)
@@ -115,6 +116,7 @@ def test_f36_a_full_database_takes_writes_again_without_a_restart(site: Site) ->
     site.etcd("-y").unchanged()
 
 
+@pytest.mark.long
 def test_the_alarm_corrupt_is_never_ended(site: Site) -> None:
     alarm(site, "ACTIVATE", "CORRUPT")
     alarm(site, "ACTIVATE", "NOSPACE")
@@ -124,6 +126,7 @@ def test_the_alarm_corrupt_is_never_ended(site: Site) -> None:
     assert json.loads(site.etcdctl(site.hosts[0], "alarm", "list", "-w", "json")).get("alarms", []) == []
 
 
+@pytest.mark.long
 def test_f36_the_alarm_nospace_stays_while_a_database_is_full_and_a_quota_can_be_raised_under_it(
     site: Site,
 ) -> None:

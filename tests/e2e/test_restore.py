@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.long]
+pytestmark = pytest.mark.target
 
 BUMP = 1_000_000_000
 # 3.5.30 lets revisions jump, and needs glibc.
@@ -94,6 +94,7 @@ def test_f25_a_snapshot_comes_back_onto_the_same_hosts_and_its_revisions_jump(si
     site.etcd("-y").unchanged()
 
 
+@pytest.mark.long
 def test_a_host_that_fails_stops_the_restore_and_the_same_command_finishes_it(site: Site) -> None:
     first, failing, last = site.hosts
     before = keys_of(site, first)
@@ -143,6 +144,7 @@ def test_after_the_loss_of_two_of_three_disks_the_survivor_gives_what_nobody_bac
     site.etcd("-y").unchanged()
 
 
+@pytest.mark.long
 def test_a_snapshot_makes_the_cluster_on_three_new_hosts_once_the_old_ones_surely_run_nowhere(
     site: Site, fresh: Callable[..., Site]
 ) -> None:

@@ -216,6 +216,7 @@ def test_a_member_without_its_data_is_not_started_when_kubelet_is(site: Site) ->
     assert running(site) == {"3.5.30"}
 
 
+@pytest.mark.long
 def test_a_lost_member_is_replaced(site: Site) -> None:
     host = site.hosts[1]
     host.run(f"mv {MANIFEST} /root/lost.yaml")
@@ -248,6 +249,7 @@ def test_a_member_leaves_and_its_pod_with_it(site: Site) -> None:
     assert host.run("systemctl is-active kubelet").stdout == "active\n"
 
 
+@pytest.mark.long
 def test_kubelet_may_come_as_a_verified_program(fresh: Callable[..., Site], tmp_path: Path) -> None:
     body = (STANDINS / "kubelet").read_bytes()
     folder = tmp_path / "published/v1.36.3/bin/linux/amd64"

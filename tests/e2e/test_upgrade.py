@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.e2e.steward import Outcome, Site
     from tests.targets.hosts import Host
 
-pytestmark = [pytest.mark.target, pytest.mark.long]
+pytestmark = pytest.mark.target
 
 # Releases other than 3.5.0 and 3.5.1 need glibc here: Alpine gets the two files of it that they use.
 MIXED = ("alpine", "debian", "centos")
@@ -140,6 +140,7 @@ def test_a_cluster_climbs_from_3_4_to_3_5_with_a_canary_and_a_way_back(site: Sit
     upgrade(site, "3.5.30", "--data=etcd_rollback=true").refused("there is nobody to follow back")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_a_member_that_does_not_start_stops_the_upgrade_and_the_same_command_finishes_it(
     site: Site, mode: str
@@ -186,6 +187,7 @@ def test_a_member_that_does_not_start_stops_the_upgrade_and_the_same_command_fin
     upgrade(site, wanted).unchanged()
 
 
+@pytest.mark.long
 def test_without_a_snapshot_no_member_is_touched(site: Site) -> None:
     processes, taken = site.processes(), snapshots(site)
     wanted = NEXT[release(site)]
@@ -225,6 +227,7 @@ def test_a_way_that_etcd_does_not_support_is_refused_before_any_change(
     upgrade(site, version).refused(sentence)
 
 
+@pytest.mark.long
 def test_f31_keys_of_the_v2_interface_are_found_beside_a_running_member(site: Site) -> None:
     """What stands before 3.6 is tried on 3.5.30, whose etcdutl knows the check; there is no build of 3.6 here."""
     host = next(host for host in site.hosts if host.family == "debian")
@@ -276,6 +279,7 @@ def at_the_prompt(site: Site, version: str, act: Callable[[Any], object]) -> int
     return process.returncode
 
 
+@pytest.mark.long
 def test_what_ends_with_status_0_though_nothing_was_done_is_as_documented(site: Site) -> None:
     processes, wanted = site.processes(), NEXT[release(site)]
     told = {
@@ -288,6 +292,7 @@ def test_what_ends_with_status_0_though_nothing_was_done_is_as_documented(site: 
     assert site.processes() == processes
 
 
+@pytest.mark.long
 def test_ctrl_c_in_the_middle_ends_with_status_0_and_the_same_command_finishes(site: Site) -> None:
     wanted = NEXT[release(site)]
     with Writer(site) as writer:
@@ -304,6 +309,7 @@ def test_ctrl_c_in_the_middle_ends_with_status_0_and_the_same_command_finishes(s
     assert release(site) == wanted
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("families", [STATIC], ids=["+".join(map(title, STATIC))])
 def test_static_releases_are_upgraded_on_plain_alpine_of_both_architectures(
     fresh: Callable[..., Site], families: tuple[str, ...]
