@@ -125,6 +125,9 @@ def _pods(host: str, settings: Settings) -> list[Complaint]:
         for key, why in fixed.items()
         if settings.pod and key in settings.etcd_config
     ]
+    if settings.pod and settings.etcd_crio_version and settings.etcd_container_runtime != "crio":
+        text = f"etcd_crio_version beside etcd_container_runtime {settings.etcd_container_runtime}"
+        found.append(Complaint(host, text, "one runtime", "take etcd_crio_version out"))
     if settings.pod and not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", settings.etcd_service):
         text = "a pod's name: small letters, digits and dashes"
         found.append(

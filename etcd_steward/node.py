@@ -75,7 +75,8 @@ def repositories(settings: Settings) -> tuple[Repository, ...]:
     crio = Repository(
         "cri-o", "CRI-O", f"https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v{minor}"
     )
-    return (kubernetes, crio) if settings.etcd_container_runtime == "crio" else (kubernetes,)
+    packaged = settings.etcd_container_runtime == "crio" and not settings.etcd_crio_version
+    return (kubernetes, crio) if packaged else (kubernetes,)
 
 
 def node_packages(lack: Lack, manager: str) -> list[str]:
@@ -103,6 +104,7 @@ class Lack:
     Args:
         programs: those that are missing, and with them their packages.
         kubelet: where the release of kubelet lies that is wanted, while another or none is linked.
+        bundle: the release of CRI-O whose bundle is wanted, while it has not been installed.
         files: files that differ.
         swap: swap has to be switched off, or to be kept off.
         modules: kernel modules that are not loaded.
@@ -112,6 +114,7 @@ class Lack:
 
     programs: tuple[str, ...] = ()
     kubelet: str = ""
+    bundle: str = ""
     files: tuple[WantedFile, ...] = ()
     swap: bool = False
     modules: tuple[str, ...] = ()
@@ -128,6 +131,7 @@ class Lack:
         return [
             *self.programs,
             *([self.kubelet] if self.kubelet else []),
+            *([f"cri-o {self.bundle}"] if self.bundle else []),
             *(file.path for file in self.files),
             *(["swap"] if self.swap else []),
             *self.modules,
@@ -222,10 +226,12 @@ def lacking(settings: Settings, state: HostState) -> Lack:
     wanted = node_files(settings, state)
     units = (host.service, "kubelet.service")
     kubelet = release_path(settings)
-    programs = (host.program,) if kubelet else ("kubelet", host.program)
+    bundle = settings.etcd_crio_version if settings.etcd_container_runtime == "crio" else None
+    programs = [*([] if kubelet else ["kubelet"]), *([] if bundle else [host.program])]
     return Lack(
         programs=tuple(name for name in programs if name not in node.get("program", ())),
         kubelet="" if node.get("kubelet", ("",))[0] == kubelet else kubelet,
+        bundle=bundle if bundle and bundle not in node.get("bundle", ()) else "",
         files=tuple(file for file in wanted if not file.lies_on(state)),
         swap="swap" in node,
         modules=tuple(name for name in MODULES if name not in node.get("module", ())),

@@ -26,6 +26,7 @@ def staged(
     obtain: Callable[[], Archive],
     prefix: str,
     missing: bool | None = None,
+    bundle: bool = False,
 ) -> Generator[StringCommand | FileUploadCommand | FunctionCommand, None, None]:
     """
     Put a program beside its other releases, as `<prefix>/<version>/<program>`.
@@ -37,6 +38,7 @@ def staged(
     + obtain: returns the verified file on the controller; called when the operation is executed
     + prefix: folder in which every release has one of its own
     + missing: whether it has to be put there, where the caller knows; otherwise the host is asked
+    + bundle: it is an archive with an installer in it, which is run; only a note is kept in the folder
 
     **Example:**
 
@@ -79,7 +81,8 @@ def staged(
     yield StringCommand(
         script(
             "guard.sh",
-            "binary.sh",
+            "matches.sh",
+            "bundle.sh" if bundle else "binary.sh",
             staging=staging,
             program=program,
             sha256=file.sha256,

@@ -115,7 +115,7 @@ def _pods(run: Converge) -> bool:
 def _fit(settings: Settings, lack: Lack) -> str:
     host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
     paths = [file.path for file in lack.files]
-    changed = ["runtime"] if host.config in paths else []
+    changed = ["runtime"] if lack.bundle or host.config in paths else []
     changed += ["kubelet"] if lack.kubelet or any("kubelet" in path for path in paths) else []
     return (
         script(

@@ -14,7 +14,11 @@ look_at_node() {
     at=/proc/sys/$(printf '%s' "$setting" | tr . /)
     [ -e "$at" ] && say "node sysctl $setting=$(cat "$at")"
   done
-  for program in kubelet "$container_runtime"; do command -v "$program" >/dev/null 2>&1 && say "node program $program"; done
+  for program in kubelet "$container_runtime"; do
+    # sudo may look for programs in fewer folders than systemd does.
+    if command -v "$program" >/dev/null 2>&1 || [ -x "/usr/local/bin/$program" ]; then say "node program $program"; fi
+  done
+  for note in /opt/cri-o/*/.cri-o-sha256; do [ -f "$note" ] && say "node bundle $(basename "${note%/*}")"; done
   say "node kubelet $(readlink -f /usr/bin/kubelet 2>/dev/null)"
   for unit in /usr/lib/systemd/system/kubelet.service /lib/systemd/system/kubelet.service; do
     [ -f "$unit" ] && say "node packaged-unit kubelet.service"

@@ -75,6 +75,19 @@ class PodSettings(Keys):
     etcd_kubelet_sha256: Digests | None = key(
         None, "SHA-256 of such a kubelet, or one for each architecture.", {"amd64": "…"}
     )
+    etcd_crio_version: KubernetesRelease | None = key(
+        None,
+        "Release of CRI-O that is installed from its project's verified bundle, instead of packages.",
+        "v1.36.3",
+    )
+    etcd_crio_mirror: Mirror | None = key(
+        None,
+        "Where such a bundle comes from, under upstream's file names.",
+        "https://mirror.example.org/cri-o",
+    )
+    etcd_crio_sha256: Digests | None = key(
+        None, "SHA-256 of such a bundle, or one for each architecture.", {"amd64": "…"}
+    )
     etcd_pause_image: Image | None = key(
         None,
         "Image of a pod's own container, where the runtime's is not in reach.",

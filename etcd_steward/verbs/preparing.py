@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etcd_steward import kubelet
+from etcd_steward import crio, kubelet
 from etcd_steward.operations import account, binary, cluster, node, release, time
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def prepare(host: Host, run: Converge) -> None:
     )
     if settings.pod:
         node.installed(name="Install kubelet", run=run)
+        lack = job.unprepared.get(host.name)
         if settings.etcd_kubelet_version:
-            lack = job.unprepared.get(host.name)
             binary.staged(
                 name=f"Stage kubelet {settings.etcd_kubelet_version}",
                 program="kubelet",
@@ -53,6 +53,16 @@ def prepare(host: Host, run: Converge) -> None:
                 obtain=kubelet.obtain(settings, job.sight.hosts[host.name].machine, host.log),
                 prefix=kubelet.PREFIX,
                 missing=bool(lack and lack.kubelet),
+            )
+        if settings.etcd_crio_version and settings.etcd_container_runtime == "crio":
+            binary.staged(
+                name=f"Install CRI-O {settings.etcd_crio_version}",
+                program=crio.PROGRAM,
+                version=settings.etcd_crio_version,
+                obtain=crio.obtain(settings, job.sight.hosts[host.name].machine, host.log),
+                prefix=crio.PREFIX,
+                missing=bool(lack and lack.bundle),
+                bundle=True,
             )
         node.prepared(name="Prepare the host for static pods", run=run)
     cluster.ready(name="Judge clock and disk", run=run)

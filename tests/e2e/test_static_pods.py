@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import subprocess
 import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -249,23 +250,47 @@ def test_a_member_leaves_and_its_pod_with_it(site: Site) -> None:
     assert host.run("systemctl is-active kubelet").stdout == "active\n"
 
 
+def bundle(folder: Path) -> None:
+    """Publish a stand-in for the bundle of CRI-O, whose installer puts things where the real one does."""
+    inner = folder / "cri-o"
+    inner.mkdir()
+    (inner / "crio").write_text("#!/bin/sh\nexec sleep infinity\n")
+    unit = (STANDINS / "crio.service").read_text().replace("/usr/bin/crio", "/usr/local/bin/crio")
+    (inner / "crio.service").write_text(unit)
+    (inner / "install").write_text(
+        "set -ex\ninstall -D -m 755 -t /usr/local/bin crio\n"
+        "install -D -m 644 -t /usr/local/lib/systemd/system crio.service\n"
+    )
+    archive = folder / "cri-o.amd64.v1.36.3.tar.gz"
+    subprocess.run(["tar", "-czf", archive, "-C", folder, "cri-o"], check=True)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (folder / f"{archive.name}.sha256sum").write_text(f"{digest}  {archive.name}\n")
+
+
 @pytest.mark.long
-def test_kubelet_may_come_as_a_verified_program(fresh: Callable[..., Site], tmp_path: Path) -> None:
+def test_kubelet_and_crio_may_come_as_verified_programs(fresh: Callable[..., Site], tmp_path: Path) -> None:
     body = (STANDINS / "kubelet").read_bytes()
     folder = tmp_path / "published/v1.36.3/bin/linux/amd64"
     folder.mkdir(parents=True)
     (folder / "kubelet").write_bytes(body)
     (folder / "kubelet.sha256").write_text(hashlib.sha256(b"another").hexdigest())
+    bundle(tmp_path / "published")
     with published(tmp_path / "published") as url:
-        own = {"etcd_kubelet_version": "v1.36.3", "etcd_kubelet_mirror": url, **SETTINGS}
+        own = {
+            "etcd_kubelet_version": "v1.36.3",
+            "etcd_kubelet_mirror": url,
+            "etcd_crio_version": "v1.36.3",
+            "etcd_crio_mirror": url,
+            **SETTINGS,
+        }
         site = fresh(("debian",), settings=own)
         (host,) = site.hosts
-        stand_in(host, "crio")
         static_pods(site).failed("etcd_kubelet_sha256")
         assert not host.exists("/usr/bin/kubelet")
         (folder / "kubelet.sha256").write_text(hashlib.sha256(body).hexdigest())
         static_pods(site).succeeded()
     assert host.run("readlink /usr/bin/kubelet").stdout == "/opt/kubernetes/v1.36.3/kubelet\n"
+    assert host.run("systemctl is-active crio.service").stdout == "active\n"
     assert host.run("systemd-analyze verify kubelet.service 2>&1", check=False).returncode == 0
     static_pods(site).unchanged()
 

@@ -202,6 +202,7 @@ def test_a_host_that_lost_its_preparation_is_mended_and_no_pod_is_touched(world:
         ("etcd_manifest_dir", "manifests", "an absolute path"),
         ("etcd_kubernetes_version", "1.36.3", "a minor version of Kubernetes"),
         ("etcd_kubelet_version", "1.36", "a release of Kubernetes such as v1.36.3"),
+        ("etcd_crio_version", "latest", "a release of Kubernetes such as v1.36.3"),
         ("etcd_pod_requests", {"cpu": "much"}, "a quantity of Kubernetes"),
         ("etcd_pod_limits", {"disk": "1Gi"}, "'cpu' or 'memory'"),
         ("etcd_container_runtime", "docker", "'crio' or 'containerd'"),
@@ -217,3 +218,21 @@ def test_a_wrong_setting_is_named_before_any_host_is_asked(
     assert key in result.refused
     assert wanted in result.refused
     assert not any(result.commands.values())
+
+
+def test_a_bundle_beside_another_runtime_is_refused(world: World) -> None:
+    data = {"etcd_crio_version": "v1.36.3", "etcd_container_runtime": "containerd"}
+    refused = run_deploy(world.hosts, static_pods, data=data).refused
+    assert "found etcd_crio_version beside etcd_container_runtime containerd, wanted one runtime" in refused
+
+
+def test_a_bundle_is_installed_before_the_runtime_is_started_anew_and_once(world: World) -> None:
+    data = {"etcd_crio_version": "v1.36.3"}
+    planned = run_deploy(world.hosts, static_pods, data=data, mode="dry")
+    assert not any(planned.uploads.values())
+    names = planned.operations
+    start = names.index("static pods | etcd | Install CRI-O v1.36.3")
+    assert names[start + 1] == "static pods | etcd | Prepare the host for static pods"
+    for host in world.hosts.values():
+        host.lines.insert(-1, "node bundle v1.36.3")
+    assert run_deploy(world.hosts, static_pods, data=data).only_looked

@@ -51,13 +51,12 @@ def test_nothing_is_used_without_a_digest(get, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def put(folder, body, sha256=SHA256):
+def put(folder, body, sha256=SHA256, last="binary.sh"):
     staging = folder / ".staging"
     staging.mkdir(exist_ok=True)
     (staging / "tool").write_bytes(body)
-    command = script(
-        "binary.sh", staging=str(staging), program="tool", sha256=sha256, prefix=str(folder), version="1.2.3"
-    )
+    values = {"staging": str(staging), "program": "tool", "sha256": sha256, "prefix": str(folder)}
+    command = script("matches.sh", last, **values, version="1.2.3")
     return subprocess.run(["sh", "-c", command + ""], capture_output=True, text=True, check=False)
 
 
@@ -84,3 +83,38 @@ def test_a_program_that_does_not_run_on_the_host_is_not_put_there(tmp_path):
     done = put(tmp_path, body, hashlib.sha256(body).hexdigest())
     assert "found a tool 1.2.3 that does not run on this host: Exec format error" in done.stderr
     assert not (tmp_path / "1.2.3").exists()
+
+
+def archive(folder, installer):
+    """Pack an archive with an installer, as CRI-O's is."""
+    inner = folder / "tool-1.2.3"
+    inner.mkdir()
+    (inner / "install").write_text(f"set -e\n{installer}\n")
+    subprocess.run(["tar", "-czf", folder / "packed", "-C", folder, inner.name], check=True)
+    body = (folder / "packed").read_bytes()
+    return body, hashlib.sha256(body).hexdigest()
+
+
+def test_an_archive_with_an_installer_is_checked_once_more_and_its_installer_run_in_its_folder(tmp_path):
+    body, sha256 = archive(tmp_path, f"cp install {tmp_path}/installed")
+    done = put(tmp_path, body, sha256, last="bundle.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "installed").exists()
+    assert (tmp_path / "1.2.3/.tool-sha256").read_text() == f"{sha256}\n"
+    assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def test_an_installer_that_fails_leaves_no_note_that_all_is_installed(tmp_path):
+    body, sha256 = archive(tmp_path, "echo no room; exit 3")
+    done = put(tmp_path, body, sha256, last="bundle.sh")
+    assert done.returncode == 1
+    assert "found an installer of tool 1.2.3 that failed: no room" in done.stderr
+    assert not (tmp_path / "1.2.3").exists()
+
+
+def test_an_archive_that_is_another_on_the_host_is_never_unpacked(tmp_path):
+    body, _ = archive(tmp_path, f"cp install {tmp_path}/installed")
+    done = put(tmp_path, body, SHA256, last="bundle.sh")
+    assert done.returncode == 1
+    assert f"wanted {SHA256}; next: look at {tmp_path}/.staging/tool.bad" in done.stderr
+    assert not (tmp_path / "installed").exists()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from etcd_steward import crio
 from etcd_steward.kubelet import program
 from etcd_steward.node import complaints, lacking, node_files, node_packages, repositories
 from etcd_steward.observed import File, HostState, Process, Service
@@ -286,3 +287,25 @@ def test_certificates_bear_the_names_that_kubeadm_gives_them() -> None:
     wanted = {"node-1", "localhost", "10.0.0.1", "127.0.0.1", "::1"}
     assert wanted <= set(leaf_spec(member, "server").names)
     assert wanted <= set(leaf_spec(member, "peer").names)
+
+
+def test_crio_as_a_bundle_needs_no_package_and_no_repository_until_another_release_is_wanted() -> None:
+    own = {"etcd_crio_version": "v1.36.3"}
+    bare = without(fit(), "program", "crio")
+    lack = lacking(settings(**own), bare)
+    assert (lack.programs, lack.bundle, lack.told()) == ((), "v1.36.3", ["cri-o v1.36.3"])
+    assert [one.name for one in repositories(settings(**own))] == ["kubernetes"]
+    assert said(bare, etcd_node_packages="present", **own) == ""
+    there = replace(fit(), node={**fit().node, "bundle": ("v1.36.2", "v1.36.3")})
+    assert not lacking(settings(**own), there).anything
+    assert lacking(settings(etcd_crio_version="v1.36.4"), there).bundle == "v1.36.4"
+    assert lacking(settings(), there).bundle == ""
+
+
+def test_crio_is_published_where_its_project_publishes_it() -> None:
+    at = "https://storage.googleapis.com/cri-o/artifacts/cri-o.arm64.v1.36.3.tar.gz"
+    found = crio.program("v1.36.3", "arm64")
+    assert (found.url, found.sums) == (at, f"{at}.sha256sum")
+    assert crio.program("v1.36.3", "amd64", "https://m.example.org/").url == (
+        "https://m.example.org/cri-o.amd64.v1.36.3.tar.gz"
+    )

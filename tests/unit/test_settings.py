@@ -76,6 +76,7 @@ def test_every_key_has_a_sentence_and_a_default_that_is_right_in_itself():
             "etcd_sha256",
             "etcd_k3s_sha256",
             "etcd_kubelet_sha256",
+            "etcd_crio_sha256",
         }
     ),
 )
