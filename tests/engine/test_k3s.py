@@ -1,6 +1,7 @@
 """What is promised about `deploys/k3s.py`, with pyinfra's engine over pretended hosts."""
 
 import re
+import sys
 
 import pytest
 import yaml
@@ -238,6 +239,15 @@ def test_a_restart_that_was_cut_off_is_made_good(make):
     pis.started[N2] = ["something else"]
     assert pis.run().failed == set()
     assert pis.events == [("start", N2), ("asked", N2)]
+
+
+@pytest.mark.parametrize("option", ["--serial", "--no-wait"])
+def test_several_servers_are_not_begun_where_hosts_do_not_wait_for_each_other(make, monkeypatch, option):
+    monkeypatch.setattr(sys.modules[k3s.__module__], "one_by_one", lambda: option)
+    pis = make(etcd_k3s_token=TOKEN)
+    refused = pis.run().refused
+    assert f"found {option}, wanted one k3s server after the other" in refused
+    assert not any(pis.files.values())
 
 
 def test_the_limit_says_which_servers_are_changed(make):
