@@ -16,7 +16,8 @@ from etcd_steward.decisions import MAKING
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.expiry import lapsed
-from etcd_steward.job import Job, Scope, make_job, reasons_against
+from etcd_steward.job import Job, Scope, make_job
+from etcd_steward.objections import reasons_against
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, Sight, refuse

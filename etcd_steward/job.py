@@ -8,13 +8,12 @@ from datetime import datetime
 
 from etcd_steward import configuration, versions
 from etcd_steward.authority import PkiError
-from etcd_steward.decisions import ACTING, JOINING
+from etcd_steward.decisions import JOINING
 from etcd_steward.desired import Desired, desired
 from etcd_steward.errors import Complaint
 from etcd_steward.node import Lack, lacking
 from etcd_steward.observed import HostState
-from etcd_steward.plan import Plan, quorum
-from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.plan import Plan
 from etcd_steward.record import Record
 from etcd_steward.rotation import Phase, rotated
 from etcd_steward.run import Sight
@@ -23,7 +22,7 @@ from etcd_steward.topology import Member
 from etcd_steward.versions import Version
 from etcd_steward.work import ROLES, Work, work
 
-__all__ = ["Job", "Scope", "linked_release", "make_job", "reasons_against"]
+__all__ = ["Job", "Scope", "linked_release", "make_job"]
 
 _NOT_YET_MADE = ("made when this is executed\n", "made when this is executed\n")
 
@@ -312,70 +311,3 @@ def _order(sight: Sight, works: Mapping[str, Work]) -> tuple[str, ...]:
 
     turns = [member for member in sight.cluster.members if works[member.host].turn]
     return tuple(member.host for member in sorted(turns, key=rank))
-
-
-def reasons_against(job: Job) -> list[Complaint]:
-    """Collect everything that forbids a run, before any host is changed.
-
-    Args:
-        job: what the run would do.
-
-    Returns:
-        The complaints of the plan, of every host, of the certificates and of the quorum.
-    """
-    sight, settings = job.sight, job.sight.cluster.settings
-    complaints = [*job.plan.refusals, *job.problems]
-    for member in sight.cluster.members:
-        state = sight.hosts[member.host]
-        if not state.reached:
-            continue
-        complaints += check_host(member, state, job.plan.decisions[member.host].action)
-        needed = job.works[member.host].certificates
-        complaint = sight.credentials.refusal(member.host, needed)
-        if complaint is not None and job.plan.decisions[member.host].action in ACTING:
-            complaints.append(complaint)
-        if needed and not settings.etcd_time_sync:
-            skewed = skew_complaint(member.host, state.skew(), settings.etcd_max_skew)
-            complaints += [skewed] if skewed else []
-        if needed and not sight.credentials.signing:
-            complaints += sight.credentials.ready_complaints(member)
-    if not complaints and job.changes:
-        complaints += _absent(job) + _outage(job)
-    return complaints
-
-
-def _absent(job: Job) -> list[Complaint]:
-    return [
-        Complaint(
-            host,
-            f"no answer ({state.problem})",
-            "every member within reach before anything is changed",
-            "bring this host back first; what has to be done: " + "; ".join(_summary(job)),
-        )
-        for host, state in job.sight.hosts.items()
-        if not state.reached
-    ]
-
-
-def _summary(job: Job) -> list[str]:
-    told = [
-        f"{host}: {', '.join(one.reasons()) or 'files'}" for host, one in job.works.items() if one.anything
-    ]
-    told += [f"{host}: {', '.join(lack.told())}" for host, lack in job.unprepared.items()]
-    return told + [f"{host}: the schedule of snapshots" for host in job.unscheduled]
-
-
-def _outage(job: Job) -> list[Complaint]:
-    cluster = job.sight.cluster
-    voters = len(job.sight.seen.voters) if job.sight.seen else len(cluster.members)
-    stopped = [host for host in job.order if job.works[host].restart]
-    if not stopped or voters - 1 >= quorum(voters) or cluster.settings.etcd_allow_outage:
-        return []
-    return [
-        Complaint(
-            stopped[0],
-            f"{voters} voters, so that a restart loses the quorum",
-            "consent, or at least 3 voters",
-            "set etcd_allow_outage = True: nobody can write for some seconds while each member restarts",
-        ),
-    ]

@@ -14,7 +14,8 @@ from etcd_steward.backups import backup_folder, keep
 from etcd_steward.converge import Converge
 from etcd_steward.decisions import Decision
 from etcd_steward.identity import Identity
-from etcd_steward.job import Job, make_job, reasons_against
+from etcd_steward.job import Job, make_job
+from etcd_steward.objections import reasons_against
 from etcd_steward.observed import Data, Endpoint, HostState
 from etcd_steward.plan import Plan
 from etcd_steward.restored import Restore

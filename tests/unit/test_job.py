@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from etcd_steward.credentials import Credentials
-from etcd_steward.job import Scope, make_job, reasons_against
+from etcd_steward.job import Scope, make_job
+from etcd_steward.objections import reasons_against
 from etcd_steward.observed import see_cluster
 from etcd_steward.parsing import parse_probe
 from etcd_steward.plan import decide

@@ -1,0 +1,82 @@
+"""What forbids a run that has been worked out: the plan's refusals, unfit hosts, missing signers, and the quorum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etcd_steward.decisions import ACTING
+from etcd_steward.errors import Complaint
+from etcd_steward.plan import quorum
+from etcd_steward.preflight import check_host, skew_complaint
+
+if TYPE_CHECKING:
+    from etcd_steward.job import Job
+
+__all__ = ["reasons_against"]
+
+
+def reasons_against(job: Job) -> list[Complaint]:
+    """Collect everything that forbids a run, before any host is changed.
+
+    Args:
+        job: what the run would do.
+
+    Returns:
+        The complaints of the plan, of every host, of the certificates and of the quorum.
+    """
+    sight, settings = job.sight, job.sight.cluster.settings
+    complaints = [*job.plan.refusals, *job.problems]
+    for member in sight.cluster.members:
+        state = sight.hosts[member.host]
+        if not state.reached:
+            continue
+        complaints += check_host(member, state, job.plan.decisions[member.host].action)
+        needed = job.works[member.host].certificates
+        complaint = sight.credentials.refusal(member.host, needed)
+        if complaint is not None and job.plan.decisions[member.host].action in ACTING:
+            complaints.append(complaint)
+        if needed and not settings.etcd_time_sync:
+            skewed = skew_complaint(member.host, state.skew(), settings.etcd_max_skew)
+            complaints += [skewed] if skewed else []
+        if needed and not sight.credentials.signing:
+            complaints += sight.credentials.ready_complaints(member)
+    if not complaints and job.changes:
+        complaints += _absent(job) + _outage(job)
+    return complaints
+
+
+def _absent(job: Job) -> list[Complaint]:
+    return [
+        Complaint(
+            host,
+            f"no answer ({state.problem})",
+            "every member within reach before anything is changed",
+            "bring this host back first; what has to be done: " + "; ".join(_summary(job)),
+        )
+        for host, state in job.sight.hosts.items()
+        if not state.reached
+    ]
+
+
+def _summary(job: Job) -> list[str]:
+    told = [
+        f"{host}: {', '.join(one.reasons()) or 'files'}" for host, one in job.works.items() if one.anything
+    ]
+    told += [f"{host}: {', '.join(lack.told())}" for host, lack in job.unprepared.items()]
+    return told + [f"{host}: the schedule of snapshots" for host in job.unscheduled]
+
+
+def _outage(job: Job) -> list[Complaint]:
+    cluster = job.sight.cluster
+    voters = len(job.sight.seen.voters) if job.sight.seen else len(cluster.members)
+    stopped = [host for host in job.order if job.works[host].restart]
+    if not stopped or voters - 1 >= quorum(voters) or cluster.settings.etcd_allow_outage:
+        return []
+    return [
+        Complaint(
+            stopped[0],
+            f"{voters} voters, so that a restart loses the quorum",
+            "consent, or at least 3 voters",
+            "set etcd_allow_outage = True: nobody can write for some seconds while each member restarts",
+        ),
+    ]
