@@ -72,6 +72,7 @@ def test_every_member_shows_its_new_certificate_to_the_next_client(site: Site) -
         assert x509.load_der_x509_certificate(shown).serial_number == serials(site)[host.name, "server"]
 
 
+@pytest.mark.long
 def test_a_member_that_goes_on_showing_its_old_certificate_is_told_and_fails_the_run(site: Site) -> None:
     stuck = site.hosts[0]
     config, kept = stuck.read("/etc/etcd/conf.yml"), "/etc/etcd/kept"

@@ -90,7 +90,7 @@ def test_a_stopped_member_takes_its_turn_first(site: Site, heartbeat: int) -> No
     assert started_with(site, stopped, "heartbeat-interval") == f"{heartbeat}ms"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["", pytest.param("--serial", marks=pytest.mark.long), "--no-wait"])
 def test_a_broken_value_stops_after_the_first_member_and_the_corrected_run_mends_it(
     site: Site, mode: str
 ) -> None:

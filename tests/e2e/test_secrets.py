@@ -77,7 +77,7 @@ def leaks(text: str, secrets: set[str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("connector", ["ssh", "docker"])
+@pytest.mark.parametrize("connector", ["ssh", pytest.param("docker", marks=pytest.mark.long)])
 @pytest.mark.parametrize("families", [FAMILIES], ids=["+".join(map(title, FAMILIES))])
 def test_no_key_shows_in_output_logs_processes_or_temporary_folders(
     fresh: Callable[..., Site], families: tuple[str, ...], connector: str

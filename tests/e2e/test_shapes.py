@@ -224,6 +224,7 @@ def test_the_servers_of_the_centos_example_inventory(fresh: Callable[..., Site])
         assert host.run("systemctl", "is-enabled", "chronyd", "etcd").stdout == "enabled\nenabled\n"
 
 
+@pytest.mark.long
 def test_the_servers_of_the_ubuntu_example_inventory(fresh: Callable[..., Site]) -> None:
     site = fresh(("ubuntu",) * 3, "ssh")
     site.own = seeds.moved("ubuntu", site.hosts)
