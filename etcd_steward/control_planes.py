@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.fleet import disagreements, kubernetes_keys, worked_on
 from etcd_steward.kubernetes_look import CONFIG, DROP_IN, LOG, UNIT, Look, question
 from etcd_steward.node import Repository
+from etcd_steward.observed import holds
 from etcd_steward.platforms import KUBERNETES_PACKAGES
 from etcd_steward.shell import Content
 from etcd_steward.talk import ask
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from etcd_steward.clients import ClientRun
     from etcd_steward.downloads import Archive
-    from etcd_steward.observed import File
     from etcd_steward.settings import Settings
 
 __all__ = ["BUNDLE", "ControlPlanes"]
@@ -160,7 +159,7 @@ class ControlPlanes:
     def lacking(self, name: str, files: list[Content]) -> list[Content]:
         """List those of some files that a host lacks, or that differ there."""
         found = self.looks[name].files
-        return [file for file in files if not _same(found.get(file.path), file)]
+        return [file for file in files if not holds(found.get(file.path), file)]
 
     def _complaints(self) -> list[Complaint]:
         complaints = disagreements(self.settings, SHARED)
@@ -277,12 +276,3 @@ class ControlPlanes:
                 )
             ]
         return []
-
-
-def _same(found: File | None, wanted: Content) -> bool:
-    digest = hashlib.sha256(wanted.content.encode()).hexdigest()
-    return found is not None and (found.sha256, found.mode, found.owner) == (
-        digest,
-        wanted.mode,
-        wanted.owner,
-    )

@@ -9,7 +9,7 @@ from typing import Literal
 
 from etcd_steward import configuration, manifest, versions
 from etcd_steward.configuration import Config, TlsFiles
-from etcd_steward.observed import HostState
+from etcd_steward.observed import HostState, holds
 from etcd_steward.platforms import INITS, PACKAGE_MANAGERS
 from etcd_steward.record import Record
 from etcd_steward.runtimes import start_check_path
@@ -63,12 +63,7 @@ class WantedFile:
 
     def lies_on(self, state: HostState) -> bool:
         """Tell whether a host has it as it should be, as the probe told."""
-        found = state.files.get(self.path)
-        return found is not None and (found.sha256, found.mode, found.owner) == (
-            self.sha256,
-            self.mode,
-            self.owner,
-        )
+        return holds(state.files.get(self.path), self)
 
 
 @dataclass(frozen=True)

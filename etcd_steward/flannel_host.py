@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from etcd_steward import flannel
 from etcd_steward.clients import Bundle
 from etcd_steward.flannel_seen import Seen
+from etcd_steward.observed import holds
 from etcd_steward.platforms import INITS
 from etcd_steward.settings import Settings
 from etcd_steward.shell import Content
@@ -212,12 +213,14 @@ def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) 
     Returns:
         What is left to do.
     """
-    files = tuple(file for file in (target.definition, *target.glue) if not _same(seen, file))
+    files = tuple(
+        file for file in (target.definition, *target.glue) if not holds(seen.files.get(file.path), file)
+    )
     release = PurePosixPath(settings.etcd_flannel_dir) / settings.etcd_flannel_version
     closed = seen.firewall if settings.etcd_flannel_open_port and not seen.open else ""
     return Work(
         stage=settings.etcd_flannel_version not in seen.releases,
-        kernel=tuple(file for file in target.kernel if not _same(seen, file)),
+        kernel=tuple(file for file in target.kernel if not holds(seen.files.get(file.path), file)),
         modules=tuple(name for name in settings.etcd_flannel_modules if name not in seen.modules),
         sysctls=tuple(name for name in sysctls(settings) if seen.sysctls.get(name, "0") == "0"),
         firewall=closed,
@@ -230,9 +233,3 @@ def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) 
         # It lives in a network that is no longer the configured one.
         or (seen.subnet is not None and not flannel.fits(settings, seen.subnet.subnet)),
     )
-
-
-def _same(seen: Seen, file: Content) -> bool:
-    found = seen.files.get(file.path)
-    digest = hashlib.sha256(file.content.encode()).hexdigest()
-    return found is not None and (found.sha256, found.mode, found.owner) == (digest, file.mode, file.owner)

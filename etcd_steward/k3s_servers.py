@@ -16,7 +16,7 @@ from etcd_steward.credentials import pki_folder
 from etcd_steward.errors import Complaint
 from etcd_steward.fleet import disagreements, kubernetes_keys, member_address, worked_on
 from etcd_steward.k3s_look import CONFIG, LOGROTATE, NOTE, Look, bundle_of, question, reads
-from etcd_steward.observed import File
+from etcd_steward.observed import holds
 from etcd_steward.platforms import INITS
 from etcd_steward.secret_files import keep_secret, read_secret
 from etcd_steward.shell import Content, Script, script
@@ -157,7 +157,7 @@ class Servers:
         return [
             file
             for file in self.files(host, token or "")
-            if (token is None and file.path == CONFIG) or not _same(found.get(file.path), file)
+            if (token is None and file.path == CONFIG) or not holds(found.get(file.path), file)
         ]
 
     def left(self, host: str) -> list[str]:
@@ -258,12 +258,3 @@ def _arch(machine: str) -> str:
         return versions.release_arch(machine)
     except ValueError:
         return ""
-
-
-def _same(found: File | None, wanted: Content) -> bool:
-    digest = hashlib.sha256(wanted.content.encode()).hexdigest()
-    return found is not None and (found.sha256, found.mode, found.owner) == (
-        digest,
-        wanted.mode,
-        wanted.owner,
-    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from etcd_steward.identity import Identity
 from etcd_steward.snapshots import Manifest
@@ -18,6 +19,7 @@ __all__ = [
     "Process",
     "ScheduleState",
     "Service",
+    "holds",
     "listed_members",
     "see_cluster",
 ]
@@ -38,6 +40,37 @@ class File:
     mode: str
     owner: str
     ours: bool
+
+
+class Placed(Protocol):
+    """Something that should lie in a file: its text, mode and owner."""
+
+    @property
+    def content(self) -> str:
+        """The text."""
+
+    @property
+    def mode(self) -> str:
+        """Octal, without a leading zero."""
+
+    @property
+    def owner(self) -> str:
+        """The owner as `user:group`."""
+
+
+def holds(found: File | None, wanted: Placed) -> bool:
+    """Tell whether a path holds what it should, with the right mode and owner.
+
+    Args:
+        found: the path as it is, or None where nothing is there.
+        wanted: what should be there.
+    """
+    digest = hashlib.sha256(wanted.content.encode()).hexdigest()
+    return found is not None and (found.sha256, found.mode, found.owner) == (
+        digest,
+        wanted.mode,
+        wanted.owner,
+    )
 
 
 NO_LOG = "the write-ahead log"

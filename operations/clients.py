@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from etcd_steward.archives import archive
 from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.facts.files import Digests, Texts
 from etcd_steward.failing import failing
-from etcd_steward.observed import File
+from etcd_steward.observed import holds
 from etcd_steward.operations import release
 from etcd_steward.operations.files import writing
 from etcd_steward.shell import Content, script
@@ -89,7 +88,7 @@ def delivered(client: ClientRun, bundle: Bundle) -> Commands:
     files = [
         content
         for content in (Content(bundle.ca, client.trusted()), Content(bundle.certificate, pem))
-        if (reasons == [] or content.path == bundle.ca) and not _same(found.get(content.path), content)
+        if (reasons == [] or content.path == bundle.ca) and not holds(found.get(content.path), content)
     ]
     if not reasons and not files:
         host.noop(f"{bundle.common_name} has what it needs")
@@ -101,15 +100,6 @@ def delivered(client: ClientRun, bundle: Bundle) -> Commands:
         host.log(f"a new certificate for {bundle.common_name}: {', '.join(reasons)}")
         files += client.made(bundle)
     yield writing(files)
-
-
-def _same(found: File | None, wanted: Content) -> bool:
-    digest = hashlib.sha256(wanted.content.encode()).hexdigest()
-    return found is not None and (found.sha256, found.mode, found.owner) == (
-        digest,
-        wanted.mode,
-        wanted.owner,
-    )
 
 
 @operation()

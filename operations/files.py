@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +12,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from etcd_steward.facts.files import Digests, Texts
 from etcd_steward.failing import failing
-from etcd_steward.observed import File
+from etcd_steward.observed import File, holds
 from etcd_steward.shell import Content, framed, is_lines, put_calls
 from etcd_steward.templating import text
 
@@ -100,10 +99,7 @@ def put(
 
 
 def _same(found: File | None, wanted: FileSpec) -> bool:
-    if found is None or not isinstance(wanted.content, str):
-        return False
-    digest = hashlib.sha256(wanted.content.encode()).hexdigest()
-    return (found.sha256, found.mode, found.owner) == (digest, wanted.mode, wanted.owner)
+    return isinstance(wanted.content, str) and holds(found, wanted.made())
 
 
 def writing(files: list[Content], before: str = "", after: str = "") -> StringCommand:
