@@ -122,6 +122,11 @@ class ClientRun:
     @property
     def credentials(self) -> Credentials:
         """Who signs for clients: while a rotation is under way the next authority, which members trust already."""
+        # Reading them opens keys, which takes time where these are encrypted.
+        found: Credentials = self.run.once("clients' credentials", self._credentials)
+        return found
+
+    def _credentials(self) -> Credentials:
         found = self.sight.credentials
         coming = following(found.cluster, keys=False)
         carried = {one.fingerprint for one in bundle(found.carried[0])} if found.carried else set()

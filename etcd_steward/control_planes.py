@@ -8,18 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import gevent
-
 from etcd_steward import binaries, kubeadm, versions
 from etcd_steward.clients import Bundle
 from etcd_steward.errors import Complaint
-from etcd_steward.fleet import disagreements, kubernetes_keys, worked_on
+from etcd_steward.fleet import answers, disagreements, kubernetes_keys
 from etcd_steward.kubernetes_look import CONFIG, DROP_IN, LOG, UNIT, Look, question
 from etcd_steward.node import Repository
 from etcd_steward.observed import holds
 from etcd_steward.platforms import KUBERNETES_PACKAGES
 from etcd_steward.shell import Content
-from etcd_steward.talk import ask
 from etcd_steward.templating import render
 
 if TYPE_CHECKING:
@@ -71,13 +68,9 @@ class ControlPlanes:
         Returns:
             The control planes, and what speaks against the run.
         """
-        jobs = {
-            name: gevent.spawn(ask, client.run, name, question(settings[name]))
-            for name in worked_on(host, settings)
-        }
-        gevent.joinall(list(jobs.values()))
+        told = answers(host, client, settings, question)
         keys, complaints = kubernetes_keys(client)
-        planes = cls(client, settings, {name: Look.read(job.get()) for name, job in jobs.items()}, keys)
+        planes = cls(client, settings, {name: Look.read(lines) for name, lines in told.items()}, keys)
         return planes, complaints or planes._complaints()
 
     @property

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import gevent
+from pyinfra.api import DeployError
+
 from etcd_steward.addresses import is_ip
-from etcd_steward.errors import Complaint
+from etcd_steward.clients import ClientRun, client_run
+from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.talk import ask, ctl
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
 
-    from etcd_steward.clients import ClientRun
+    from etcd_steward.shell import Script
 
-__all__ = ["disagreements", "fleet", "kubernetes_keys", "member_address", "worked_on"]
+__all__ = ["answers", "disagreements", "fleet", "in_front", "kubernetes_keys", "member_address", "worked_on"]
 
 
 def fleet(host: Host, key: str) -> dict[str, Settings]:
@@ -40,6 +44,57 @@ def fleet(host: Host, key: str) -> dict[str, Settings]:
         for name, settings in read.items()
         if settings and settings.etcd_client_of == own.etcd_client_of
     }
+
+
+def in_front(host: Host, key: str, called: str, them: str) -> tuple[ClientRun, dict[str, Settings]] | None:
+    """Find the fleet that a host belongs to, and the cluster that it stands in front of.
+
+    Args:
+        host: the host that pyinfra is working on.
+        key: the setting that names the inventory group.
+        called: what one of the fleet is called, such as "k3s server".
+        them: what all of them are called, such as "servers".
+
+    Returns:
+        The cluster and the settings of the fleet; None where the host is none of them.
+
+    Raises:
+        DeployError: it is one of them, but names no cluster.
+    """
+    client, settings = client_run(host), fleet(host, key)
+    if not settings:
+        return None
+    if client is None:
+        complaint = Complaint(
+            host.name,
+            f"a {called} without etcd_client_of",
+            "the name of the cluster that keeps its data",
+            f"set etcd_client_of for the {them}",
+        )
+        raise DeployError(complaints_text([complaint]))
+    return client, settings
+
+
+def answers(
+    host: Host, client: ClientRun, settings: Mapping[str, Settings], question: Callable[[Settings], Script]
+) -> dict[str, list[str]]:
+    """Ask all hosts of a fleet that this run works on, side by side.
+
+    Args:
+        host: one of them.
+        client: the cluster.
+        settings: of every one.
+        question: makes the question to a host.
+
+    Returns:
+        Their lines by inventory name, in the inventory's order.
+    """
+    jobs = {
+        name: gevent.spawn(ask, client.run, name, question(settings[name]))
+        for name in worked_on(host, settings)
+    }
+    gevent.joinall(list(jobs.values()))
+    return {name: job.get() for name, job in jobs.items()}
 
 
 def worked_on(host: Host, hosts: Mapping[str, Settings]) -> list[str]:

@@ -9,18 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import gevent
-
 from etcd_steward import binaries, k3s, versions
 from etcd_steward.credentials import pki_folder
 from etcd_steward.errors import Complaint
-from etcd_steward.fleet import disagreements, kubernetes_keys, member_address, worked_on
+from etcd_steward.fleet import answers, disagreements, kubernetes_keys, member_address
 from etcd_steward.k3s_look import CONFIG, LOGROTATE, NOTE, Look, bundle_of, question, reads
 from etcd_steward.observed import holds
 from etcd_steward.platforms import INITS
 from etcd_steward.secret_files import keep_secret, read_secret
 from etcd_steward.shell import Content, Script, script
-from etcd_steward.talk import ask
 from etcd_steward.templating import render
 
 if TYPE_CHECKING:
@@ -66,11 +63,9 @@ class Servers:
         Returns:
             The servers, and what speaks against the run.
         """
-        names = worked_on(host, settings)
-        jobs = {name: gevent.spawn(ask, client.run, name, question(settings[name])) for name in names}
-        gevent.joinall(list(jobs.values()))
+        told = answers(host, client, settings, question)
         keys, complaints = kubernetes_keys(client)
-        servers = cls(client, settings, {name: Look.read(job.get()) for name, job in jobs.items()}, keys)
+        servers = cls(client, settings, {name: Look.read(lines) for name, lines in told.items()}, keys)
         return servers, complaints or servers._complaints()
 
     @property

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyinfra import context
 from pyinfra.api import Host, deploy
 
 from etcd_steward.cli_mode import one_by_one
-from etcd_steward.clients import ClientRun, client_run
+from etcd_steward.clients import ClientRun
 from etcd_steward.errors import Complaint
-from etcd_steward.fleet import fleet
+from etcd_steward.fleet import in_front
 from etcd_steward.k3s_look import bundle_of
 from etcd_steward.k3s_servers import Servers
 from etcd_steward.operations import binary
 from etcd_steward.operations import k3s as servers_of
 from etcd_steward.run import refuse
+from etcd_steward.settings import Settings
 from etcd_steward.verbs.clients import give
 
 __all__ = ["k3s"]
@@ -23,24 +26,12 @@ __all__ = ["k3s"]
 def k3s() -> None:
     """Make the host a k3s server of the cluster that it is a client of, where it is in the group of the servers."""
     host = context.host
-    client = client_run(host)
-    settings = fleet(host, "etcd_k3s_group")
-    if not settings:
+    found = in_front(host, "etcd_k3s_group", "k3s server", "servers")
+    if found is None:
         host.noop("no k3s server")
         return
-    if client is None:
-        refuse(
-            [
-                Complaint(
-                    host.name,
-                    "a k3s server without etcd_client_of",
-                    "the name of the cluster that keeps its data",
-                    "set etcd_client_of for the servers",
-                )
-            ]
-        )
-        return
-    servers: Servers = client.run.once("k3s servers", lambda: _looked(host, client))
+    client, settings = found
+    servers: Servers = client.run.once("k3s servers", lambda: _looked(host, client, settings))
     own = servers.settings[host.name]
 
     give(client, bundle_of(own))
@@ -58,8 +49,8 @@ def k3s() -> None:
             servers_of.turn(name=f"k3s on {turned.rpartition('/')[2]}", servers=servers, _serial=True)
 
 
-def _looked(host: Host, client: ClientRun) -> Servers:
-    servers, complaints = Servers.look(host, client, fleet(host, "etcd_k3s_group"))
+def _looked(host: Host, client: ClientRun, settings: Mapping[str, Settings]) -> Servers:
+    servers, complaints = Servers.look(host, client, settings)
     refuse(complaints)
     waiting = [name for name in servers.looks if servers.left(name)]
     mode = one_by_one()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyinfra import context
 from pyinfra.api import Host, deploy
 
-from etcd_steward.clients import ClientRun, client_run
+from etcd_steward.clients import ClientRun
 from etcd_steward.control_planes import BUNDLE, ControlPlanes
-from etcd_steward.errors import Complaint
-from etcd_steward.fleet import fleet
+from etcd_steward.fleet import in_front
 from etcd_steward.kubeadm import TOOLS
 from etcd_steward.operations import binary
 from etcd_steward.operations import kubernetes as planes_of
 from etcd_steward.run import refuse
+from etcd_steward.settings import Settings
 from etcd_steward.verbs.clients import give
 
 __all__ = ["kubernetes"]
@@ -22,24 +24,12 @@ __all__ = ["kubernetes"]
 def kubernetes() -> None:
     """Prepare the host as a control plane of the cluster that it is a client of, where it is in the group of these."""
     host = context.host
-    client = client_run(host)
-    settings = fleet(host, "etcd_kubernetes_group")
-    if not settings:
+    found = in_front(host, "etcd_kubernetes_group", "control plane", "control planes")
+    if found is None:
         host.noop("no control plane")
         return
-    if client is None:
-        refuse(
-            [
-                Complaint(
-                    host.name,
-                    "a control plane without etcd_client_of",
-                    "the name of the cluster that keeps its data",
-                    "set etcd_client_of for the control planes",
-                )
-            ]
-        )
-        return
-    planes: ControlPlanes = client.run.once("control planes", lambda: _looked(host, client))
+    client, settings = found
+    planes: ControlPlanes = client.run.once("control planes", lambda: _looked(host, client, settings))
     own, look = planes.settings[host.name], planes.looks[host.name]
 
     give(client, BUNDLE)
@@ -59,7 +49,7 @@ def kubernetes() -> None:
     planes_of.initialised(name="Make the first control plane", planes=planes)
 
 
-def _looked(host: Host, client: ClientRun) -> ControlPlanes:
-    planes, complaints = ControlPlanes.look(host, client, fleet(host, "etcd_kubernetes_group"))
+def _looked(host: Host, client: ClientRun, settings: Mapping[str, Settings]) -> ControlPlanes:
+    planes, complaints = ControlPlanes.look(host, client, settings)
     refuse(complaints)
     return planes
