@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from etcd_steward import releases
+from etcd_steward import releases, uploads
 from etcd_steward.backing_up import login_folder, upload
-from etcd_steward.shell import Script, script
+from etcd_steward.shell import Script
 from etcd_steward.talk import ask
 
 if TYPE_CHECKING:
@@ -49,23 +49,15 @@ def stage_everywhere(run: Converge, step: Version) -> str:
 def _stage(run: Converge, host: Host, step: Version, archive: Archive) -> str:
     arch = run.arch(host.name)
     prefix = run.job().sight.cluster.member(host.name).settings.etcd_prefix
-    name, staging = releases.archive_name(step, arch), f"{prefix}/.staging"
-    unpack = script(
-        "guard.sh",
-        "unpack.sh",
-        staging=staging,
-        archive=name,
-        sha256=archive.sha256,
-        prefix=prefix,
-        version=str(step),
-        arch=arch,
-    )
+    name = releases.archive_name(step, arch)
+    staging, made = uploads.folder(prefix)
+    unpack = uploads.placed("unpack.sh", prefix, name, "an archive", archive, version=str(step), arch=arch)
     try:
         with login_folder(run.cluster_run, host) as folder:
             copy = upload(host, str(archive.path), folder, name)
             lines = [
-                "( set -e; umask 077",
-                f"mkdir -p {prefix} {staging}; chmod 755 {prefix}; chmod 700 {staging}; chown root:root {staging}",
+                "(",
+                made,
                 f"cp {shlex.quote(copy)} {staging}/{name}",
                 unpack + "",
                 # After && the shell would have passed over `set -e`.

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
-from etcd_steward.downloads import ReleaseError
 from etcd_steward.facts.answer import Answer
-from etcd_steward.failing import failing
-from etcd_steward.shell import Script, script
+from etcd_steward.shell import Script
+from etcd_steward.uploads import uploaded
 
 if TYPE_CHECKING:
     from etcd_steward.downloads import Archive
@@ -68,25 +67,5 @@ def staged(
     if not host.state.is_executing:
         yield StringCommand("# stage", program, version)
         return
-    try:
-        file = obtain()
-    except ReleaseError as error:
-        yield failing(str(error))
-        return
-    staging = f"{prefix}/.staging"
-    yield StringCommand(
-        f"umask 077; mkdir -p {prefix} {staging} && chmod 755 {prefix} && chmod 700 {staging} && chown root:root {staging}"
-    )
-    yield FileUploadCommand(str(file.path), f"{staging}/{program}")
-    yield StringCommand(
-        script(
-            "guard.sh",
-            "matches.sh",
-            "bundle.sh" if bundle else "binary.sh",
-            staging=staging,
-            program=program,
-            sha256=file.sha256,
-            prefix=prefix,
-            version=version,
-        ),
-    )
+    fragment = "bundle.sh" if bundle else "binary.sh"
+    yield from uploaded(obtain, fragment, prefix, program, f"a {program}", program=program, version=version)

@@ -9,11 +9,11 @@ from pyinfra import context
 from pyinfra.api import FileUploadCommand, FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward import flannel_host, flannel_proof
-from etcd_steward.downloads import ReleaseError
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.files import show_differences, writing
 from etcd_steward.platforms import FIREWALLS, INITS
 from etcd_steward.shell import script
+from etcd_steward.uploads import uploaded
 
 if TYPE_CHECKING:
     from etcd_steward.flannel_run import FlannelRun
@@ -40,27 +40,8 @@ def staged(run: FlannelRun) -> Commands:
     if not host.state.is_executing:
         yield StringCommand("# stage flannel", version)
         return
-    try:
-        archive = run.archive(host)()
-    except ReleaseError as error:
-        yield failing(str(error))
-        return
-    staging, name = f"{folder}/.staging", f"flannel-v{version}.tar.gz"
-    yield StringCommand(
-        f"umask 077; mkdir -p {folder} {staging} && chmod 755 {folder} && chmod 700 {staging} && chown root:root {staging}"
-    )
-    yield FileUploadCommand(str(archive.path), f"{staging}/{name}")
-    yield StringCommand(
-        script(
-            "guard.sh",
-            "flannel-unpack.sh",
-            staging=staging,
-            archive=name,
-            sha256=archive.sha256,
-            dir=folder,
-            version=version,
-        )
-    )
+    name = f"flannel-v{version}.tar.gz"
+    yield from uploaded(run.archive(host), "flannel-unpack.sh", folder, name, "an archive", version=version)
 
 
 @operation()

@@ -10,8 +10,7 @@ from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, opera
 
 from etcd_steward import releases, versions
 from etcd_steward.facts.releases import Releases
-from etcd_steward.failing import failing
-from etcd_steward.shell import script
+from etcd_steward.uploads import uploaded
 
 if TYPE_CHECKING:
     from etcd_steward.releases import Archive
@@ -63,26 +62,5 @@ def staged(
     if not host.state.is_executing:
         yield StringCommand("# stage etcd", version)
         return
-    try:
-        archive = obtain()
-    except releases.ReleaseError as error:
-        yield failing(str(error))
-        return
     name = releases.archive_name(versions.parse(version), arch)
-    staging = f"{prefix}/.staging"
-    yield StringCommand(
-        f"umask 077; mkdir -p {prefix} {staging} && chmod 755 {prefix} && chmod 700 {staging} && chown root:root {staging}"
-    )
-    yield FileUploadCommand(str(archive.path), f"{staging}/{name}")
-    yield StringCommand(
-        script(
-            "guard.sh",
-            "unpack.sh",
-            staging=staging,
-            archive=name,
-            sha256=archive.sha256,
-            prefix=prefix,
-            version=version,
-            arch=arch,
-        ),
-    )
+    yield from uploaded(obtain, "unpack.sh", prefix, name, "an archive", version=version, arch=arch)

@@ -1,5 +1,5 @@
 # Puts an uploaded program beside its other releases under the name of its own, in one step. Needs matches.sh.
-# Set before: staging program sha256 prefix version
+# Set before: staging file program sha256 prefix version
 chown root:root "$program"
 chmod 755 "$program"
 if ! said=$("./$program" --version 2>&1 </dev/null || "./$program" version 2>&1 </dev/null); then

@@ -1,5 +1,5 @@
 # Unpacks an uploaded archive, and runs the installer that lies in it. Needs matches.sh.
-# Set before: staging program sha256 prefix version
+# Set before: staging file program sha256 prefix version
 rm -rf "$staging/bundle"
 mkdir "$staging/bundle"
 tar -xzof "$program" -C "$staging/bundle" --strip-components=1

@@ -1,18 +1,8 @@
-# Checks an uploaded archive of flannel, unpacks it beside the other releases and names it by its version in one step.
-# Set before: staging archive sha256 dir version
-set -e
-umask 022
-cd "$staging"
+# Unpacks an uploaded archive of flannel beside its other releases and names it by its version in one step. Needs matches.sh.
+# Set before: staging file sha256 prefix version
 rm -rf ./unpack.*
-found=$(sha256sum <"$archive")
-found=${found%% *}
-if [ "$found" != "$sha256" ]; then
-  mv "$archive" "$archive.bad"
-  echo "found an archive with SHA-256 $found, wanted $sha256; next: look at $staging/$archive.bad, then run again" >&2
-  exit 1
-fi
 new=$(mktemp -d "$staging/unpack.XXXXXX")
-tar -xzf "$archive" -C "$new" --no-same-owner 2>/dev/null || tar -xzof "$archive" -C "$new"
+tar -xzf "$file" -C "$new" --no-same-owner 2>/dev/null || tar -xzof "$file" -C "$new"
 chown -R root:root "$new"
 chmod -R go-w,a+rX "$new"
 if ! [ -x "$new/flanneld" ] || ! "$new/flanneld" --version >/dev/null 2>"$new/.error"; then
@@ -22,7 +12,7 @@ if ! [ -x "$new/flanneld" ] || ! "$new/flanneld" --version >/dev/null 2>"$new/.e
 fi
 echo "$sha256" >"$new/.archive-sha256"
 if command -v restorecon >/dev/null 2>&1; then restorecon -RF "$new" || true; fi
-if [ -e "$dir/$version" ]; then mv "$dir/$version" "$dir/$version.$(date -u +%Y%m%dT%H%M%SZ)-$$"; fi
+if [ -e "$prefix/$version" ]; then mv "$prefix/$version" "$prefix/$version.$(date -u +%Y%m%dT%H%M%SZ)-$$"; fi
 sync
-mv "$new" "$dir/$version"
-rm -f "$archive" "$dir/$version/.error"
+mv "$new" "$prefix/$version"
+rm -f "$file" "$prefix/$version/.error"

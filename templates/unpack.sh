@@ -1,18 +1,8 @@
-# Checks an uploaded release archive, unpacks it beside the other releases and names it by its version in one step.
-# Set before: staging archive sha256 prefix version arch owner_note
-set -e
-umask 022
-cd "$staging"
+# Unpacks an uploaded release beside the other ones and names it by its version in one step. Needs matches.sh.
+# Set before: staging file sha256 prefix version arch
 rm -rf ./unpack.*
-found=$(sha256sum <"$archive")
-found=${found%% *}
-if [ "$found" != "$sha256" ]; then
-  mv "$archive" "$archive.bad"
-  echo "found an archive with SHA-256 $found, wanted $sha256; next: look at $staging/$archive.bad, then run again" >&2
-  exit 1
-fi
 new=$(mktemp -d "$staging/unpack.XXXXXX")
-tar -xzf "$archive" -C "$new" --no-same-owner 2>/dev/null || tar -xzof "$archive" -C "$new"
+tar -xzf "$file" -C "$new" --no-same-owner 2>/dev/null || tar -xzof "$file" -C "$new"
 set -- "$new"/*
 chown -R root:root "$1"
 chmod -R go-w,a+rX "$1"
@@ -26,5 +16,5 @@ if command -v restorecon >/dev/null 2>&1; then restorecon -RF "$1" || true; fi
 if [ -e "$prefix/$version" ]; then mv "$prefix/$version" "$prefix/$version.$(date -u +%Y%m%dT%H%M%SZ)-$$"; fi
 sync
 mv "$1" "$prefix/$version"
-rm -f "$archive" "$new/error"
+rm -f "$file" "$new/error"
 rmdir "$new"

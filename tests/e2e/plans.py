@@ -26,7 +26,7 @@ SNAPSHOTS = "/var/lib/etcd-snapshots"
 
 # What the commands of the steps are known by: lines of the scripts that are sent.
 TAKE, GIVE = r"release=\W+# Two|release=\W+# Takes", "release=yes"
-STAGED = "Checks an uploaded release"
+STAGED = "Checks an uploaded file"
 WRITE = "Writes files whose lines come"
 ADD, PROMOTE, REMOVE = "action=add", "action=promote", "action=remove"
 ASIDE = "Moves what a member leaves behind"

@@ -109,7 +109,7 @@ def test_a_failure_on_one_host_before_the_start_starts_nobody(fresh):
 
 POINTS = {
     "account": lambda command: "addgroup" in command,
-    "staging": lambda command: "/.staging && chmod" in command,
+    "staging": lambda command: "chmod 700 /opt/etcd/.staging" in command,
     "unpacking": lambda command: "tar -xzf" in command,
     "starting": lambda command: START in command,
     "waiting": lambda command: AWAIT in command,

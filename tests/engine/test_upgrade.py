@@ -64,7 +64,7 @@ class Climbing(Living):
             self.versions[host] = found.group(1)
         if "mktemp -d /var/tmp/etcd-steward" in command:
             return ["/var/tmp/etcd-steward.abc"]
-        if "archive=etcd-v" in command and "|| echo staged" in command:
+        if "file=etcd-v" in command and "|| echo staged" in command:
             self.events.append((host, "unpack"))
             return self.unpacked.get(host, ["staged"])
         for word in (SNAPSHOT, HASHES, DOWN, V2):

@@ -55,8 +55,8 @@ def put(folder, body, sha256=SHA256, last="binary.sh"):
     staging = folder / ".staging"
     staging.mkdir(exist_ok=True)
     (staging / "tool").write_bytes(body)
-    values = {"staging": str(staging), "program": "tool", "sha256": sha256, "prefix": str(folder)}
-    command = script("matches.sh", last, **values, version="1.2.3")
+    names = {"file": "tool", "program": "tool", "called": "a tool", "version": "1.2.3"}
+    command = script("matches.sh", last, **names, staging=str(staging), sha256=sha256, prefix=str(folder))
     return subprocess.run(["sh", "-c", command + ""], capture_output=True, text=True, check=False)
 
 

@@ -194,11 +194,13 @@ def archive(path: Path, **files: str) -> str:
 
 def unpack(folder: Path, sha256: str) -> subprocess.CompletedProcess[str]:
     command = script(
+        "matches.sh",
         "flannel-unpack.sh",
         staging=str(folder / ".staging"),
-        archive="a.tar.gz",
+        file="a.tar.gz",
+        called="an archive",
         sha256=sha256,
-        dir=str(folder),
+        prefix=str(folder),
         version="0.28.9",
     )
     return subprocess.run(["sh", "-c", command + ""], capture_output=True, text=True, check=False)
