@@ -122,7 +122,7 @@ def _look(run: FlannelRun, host: str) -> _Ready:
     prefix = settings.etcd_flannel_prefix
     question = run.asking(
         host,
-        "flannel-service.sh",
+        "service.sh",
         "flannel-ready.sh",
         prefix=prefix,
         device=device(settings),

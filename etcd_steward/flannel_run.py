@@ -215,7 +215,7 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
         # pyinfra has just tried; a second try would double the wait.
         return Seen(problem="pyinfra could not connect")
     question = script(
-        "flannel-service.sh",
+        "service.sh",
         "flannel-look.sh",
         dir=settings.etcd_flannel_dir,
         bin_dir=settings.etcd_flannel_bin_dir,

@@ -111,6 +111,7 @@ def question(settings: Settings) -> Script:
     """
     return script(
         "k3s-noted.sh",
+        "service.sh",
         "k3s-look.sh",
         **reads(settings),
         prefix=settings.etcd_k3s_prefix,

@@ -1,10 +1,11 @@
 # Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
-# Needs flannel-service.sh.
+# Needs service.sh.
 # Set before: dir bin_dir files service modules sysctls device port
 say "look 1"
 say "uid $(id -u)"
 say "machine $(uname -m)"
-tell_service
+say "init $init"
+tell_service "$service"
 for folder in "$dir"/*/; do
   [ -x "${folder}flanneld" ] && [ -f "${folder}.archive-sha256" ] && say "release $(basename "$folder")"
 done

@@ -1,7 +1,8 @@
 # Tells which part of the network this host has, and which leases etcd knows, by the client's own files. Needs ctl.sh and
-# flannel-service.sh.
+# service.sh.
 # Set before: endpoint prefix device service
-tell_service
+say "init $init"
+tell_service "$service"
 # One that is older than the process was left by the one before it.
 [ -f /run/flannel/subnet.env ] && ! [ /run/flannel/started-with -nt /run/flannel/subnet.env ] && while IFS= read -r line; do say "env $line"; done </run/flannel/subnet.env
 ip -o addr show 2>/dev/null | awk '{ split($4, a, "/"); print "address " $2 " " a[1] }'

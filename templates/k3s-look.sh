@@ -1,8 +1,7 @@
-# Tells what of k3s is on a host, as lines of `word rest`. Reads only, never fails; needs k3s-noted.sh.
+# Tells what of k3s is on a host, as lines of `word rest`. Reads only, never fails; needs k3s-noted.sh and service.sh.
 # Set before: prefix files lines link
 echo "look 1"
 echo "machine $(uname -m)"
-if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
 echo "init $init"
 if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null || awk '$1 == "memory" && $4 == 1 { found = 1 } END { exit !found }' /proc/cgroups 2>/dev/null; then
   echo "memory yes"

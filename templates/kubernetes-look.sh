@@ -1,8 +1,7 @@
-# Tells what of Kubernetes is on a host, as lines of `word rest`. Reads only, never fails.
+# Tells what of Kubernetes is on a host, as lines of `word rest`. Reads only, never fails; needs service.sh.
 # Set before: files prefix tools log
 echo "look 1"
 echo "machine $(uname -m)"
-if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
 echo "init $init"
 grep -E '^(ID|ID_LIKE|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do echo "os $line"; done
 for file in $files; do

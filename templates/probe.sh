@@ -1,4 +1,4 @@
-# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh.
+# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh and service.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -15,7 +15,6 @@ say "machine $(uname -m)"
 say "hostname $(cat /proc/sys/kernel/hostname)"
 say "boot $(cat /proc/sys/kernel/random/boot_id)"
 [ -f "$lock" ] && say "lock $(head -n 1 "$lock" 2>/dev/null)"
-if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
 say "init $init"
 grep -E '^(ID|ID_LIKE|VERSION_ID|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
 if id "$user" >/dev/null 2>&1; then say "account $(id -u "$user") $(id -g "$user")"; fi
@@ -39,20 +38,12 @@ done
   grep -qE '^( *- --)?initial-cluster-state(: |=)existing' "$config" && say "formed"; }
 [ -z "$pod" ] && [ -f /run/etcd-steward/started-with ] && while IFS= read -r line; do say "started $line"; done </run/etcd-steward/started-with
 [ -f "$record" ] && say "record $(cat "$record")"
-case $init$pod in
-  *yes) look_at_node; look_at_pod "$manifest" "$config" "$unsettled" ;;
-  systemd)
-    systemctl show "$service.service" -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NRestarts \
-      -p FragmentPath -p NeedDaemonReload 2>/dev/null | while IFS= read -r line; do say "service $line"; done
-    ;;
-  openrc)
-    if [ -e "/etc/init.d/$service" ]; then
-      rc-service "$service" status >/dev/null 2>&1; say "service Status=$?"
-      [ -e "/etc/runlevels/default/$service" ] && say "service UnitFileState=enabled"
-      say "service FragmentPath=/etc/init.d/$service"
-    fi
-    ;;
-esac
+if [ -n "$pod" ]; then
+  look_at_node
+  look_at_pod "$manifest" "$config" "$unsettled"
+else
+  tell_service "$service"
+fi
 for unit in /etc/systemd/system/etcd.service /usr/lib/systemd/system/etcd.service /lib/systemd/system/etcd.service /etc/init.d/etcd "$manifest"; do
   [ -f "$unit" ] && ! grep -q "$marker" "$unit" && say "foreign-unit $unit"
 done

@@ -144,7 +144,7 @@ class Net:
 
     def reply(self, host: str, command: str) -> list[str] | None:  # noqa: PLR0911 - one for each question
         # A fragment that calls for another has it in front of it.
-        assert ("\ntell_service\n" in command) <= ("\ntell_service() {" in command)
+        assert ('\ntell_service "$service"\n' in command) <= ("\ntell_service() {" in command)
         if 'say "look 1"' in command:
             return self.look(host)
         if "# Reads what flannel has in etcd" in command:
