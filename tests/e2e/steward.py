@@ -133,12 +133,17 @@ class Site:
         """The cluster's folder on the controller."""
         return self.folder / "pki" / "etcd"
 
+    @property
+    def everyone(self) -> list[Host]:
+        """The inventory's hosts: members, and others."""
+        return [*self.hosts, *self.clients.values()]
+
     def name(self, host: Host) -> str:
         """Say what pyinfra calls a host."""
         return host.name if self.connector == "ssh" else host.docker_name
 
     def host_named(self, pyinfra_name: str) -> Host:
-        return next(host for host in [*self.hosts, *self.clients.values()] if self.name(host) == pyinfra_name)
+        return next(host for host in self.everyone if self.name(host) == pyinfra_name)
 
     def add_client(self, host: Host, **data: Any) -> None:
         """Put a host into the inventory that is no member."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.foretelling import foretold
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_a_client_host_gets_its_files_reads_and_writes_with_them_and_the_second_
     site: Site, app: Host
 ) -> None:
     processes = site.processes()
-    site.run("-y", "deploys/clients.py").succeeded()
+    foretold(site, "clients")
     assert shown(site, app, "put", "from-the-client", "1") == "OK\n"
     assert site.get(site.hosts[0], "from-the-client") == "1"
     listing = app.run(f"cd {FOLDER} && stat -c '%a %U:%G %n' *").stdout.splitlines()

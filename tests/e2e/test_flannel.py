@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e import seeds
+from tests.e2e.foretelling import foretold
 from tests.targets import mirror
 from tests.targets.images import title
 
@@ -139,7 +140,7 @@ def test_f45_the_key_is_in_etcd_every_host_holds_a_lease_and_the_second_run_chan
     site: Site,
 ) -> None:
     processes = site.processes()
-    outcome = flannel(site, "--diff", "-vvv").succeeded()
+    outcome = foretold(site, "flannel", "--diff", "-vvv")
     assert "PRIVATE KEY" not in outcome.text
     assert outcome.text.count("skipped: no device flannel.1 on this host") == 3
     assert {site.get(host, f"{PREFIX}/config") for host in site.hosts} == {CONFIG}

@@ -17,6 +17,7 @@ import yaml
 from etcd_steward.certificates import LeafSpec, Subject, read_certificate
 from etcd_steward.pki import create_authority, issue
 from tests.e2e.conftest import make_site
+from tests.e2e.foretelling import foretold
 from tests.targets import hosts as targets
 from tests.targets import mirror
 from tests.targets.images import title
@@ -121,7 +122,7 @@ def asked(site: Site, plane: Host, certificate: str, key: str, words: str) -> st
 def test_a_control_plane_gets_the_three_files_the_tools_and_kubeadms_configuration(
     site: Site, plane: Host
 ) -> None:
-    outcome = kubernetes(site, "-vvv", "--debug", "--diff").succeeded()
+    outcome = foretold(site, "kubernetes", "-vvv", "--debug", "--diff")
     assert "PRIVATE KEY" not in outcome.text
     listed = plane.run(f"find {PKI} -type f -exec stat -c '%a %U:%G %n' {{}} + | sort").stdout.splitlines()
     assert listed == [f"600 root:root {KEY}", f"644 root:root {CERTIFICATE}", f"644 root:root {CA}"]

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import make_site
+from tests.e2e.foretelling import foretold
 from tests.targets import hosts as targets
 from tests.targets.common import wait_until
 
@@ -68,8 +69,9 @@ def made(
 
 @pytest.fixture(scope="module")
 def converged(made: Site) -> Site:
-    static_pods(made).succeeded()
-    return made
+    site = made
+    foretold(site, "static_pods")
+    return site
 
 
 @pytest.fixture
