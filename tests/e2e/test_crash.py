@@ -1,7 +1,7 @@
 """A run that was killed, or stopped by a failing host, is finished by the same command; no id changes, no write is lost.
 
 By default each verb is cut once per step of its plan, on one cluster. `scripts/test --crash` cuts at every remote
-command; CRASH_STRIDE=5 takes every fifth only. It also runs what has not yet been seen to hold on targets.
+command; CRASH_STRIDE=5 takes every fifth only, CRASH_FIRST=41 begins with the 41st. It also runs further failing hosts.
 """
 
 from __future__ import annotations
@@ -124,12 +124,15 @@ def test_a_run_that_is_cut_at_any_remote_command_is_finished_by_the_same_command
     verb, cutter = VERBS[name], Cutter(site)
     verb.prepare(site)
     commands = cutter.count("-y", *verb.words(site))
-    for number in range(1, commands + 1, int(os.environ.get("CRASH_STRIDE", "1"))):
+    first, stride = (int(os.environ.get(f"CRASH_{which}", "1")) for which in ("FIRST", "STRIDE"))
+    for number in range(first, commands + 1, stride):
         verb.prepare(site)
         words = ("-y", *verb.words(site))
         when: When = ("before", "during", "after")[number % 3]
+        cut = Cut("", number, when, SIGTERM if number % 2 else SIGKILL)
+        print(f"{name}: {cut} of {commands}")  # shown where it fails
         with nothing_is_lost(site, verb):
-            cutter.cut(Cut("", number, when, SIGTERM if number % 2 else SIGKILL), *words, surely=False)
+            cutter.cut(cut, *words, surely=False)
             site.run(*words).succeeded()
         verb.then(site)
         nothing_is_left(site)
