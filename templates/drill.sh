@@ -36,10 +36,8 @@ restored() {
   swept
   room "$(stat -c %s "$file")" || return 1
   area=$(mktemp -d "$folder/.drill.XXXXXX") && cd "$area" || return 1
-  tool=$bin_dir/etcdutl
-  [ -x "$tool" ] || tool=$bin_dir/etcdctl
-  said=$(ETCDCTL_API=3 "$tool" snapshot restore "$file" --data-dir data --name drill --initial-cluster drill=unix://peer:1 \
-    --initial-advertise-peer-urls unix://peer:1 --initial-cluster-token "drill-$$" 2>&1 | tail -n 1)
+  said=$(offline restore "$file" --data-dir data --name drill --initial-cluster drill=unix://peer:1 \
+    --initial-advertise-peer-urls unix://peer:1 --initial-cluster-token "drill-$$")
   [ -f data/member/snap/db ] || { broken "found nothing restored ($said), wanted a data folder; next: take another snapshot"; return 1; }
   # By another name, so that nobody takes it for a member; and it ends by itself, whatever becomes of this script.
   ln -s "$(readlink -f "$bin_dir/etcd")" throw-away

@@ -17,11 +17,9 @@ staged() {
   space "$data_dir" $(($(stat -c %s "$file") / 1024 + 65536 + spare_mb * 1024)) || return 1
   [ -z "$log" ] || space "$wal_dir" $((65536 + spare_mb * 1024)) || return 1
   umask 077
-  tool=$bin_dir/etcdutl
-  [ -x "$tool" ] || tool=$bin_dir/etcdctl
   # shellcheck disable=SC2086 # words
-  said=$(ETCDCTL_API=3 "$tool" snapshot restore "$file" --data-dir "$area" ${log:+--wal-dir "$log/wal"} --name "$name" \
-    --initial-cluster "$members" --initial-advertise-peer-urls "$peer_url" --initial-cluster-token "$token" $bump 2>&1 | tail -n 1)
+  said=$(offline restore "$file" --data-dir "$area" ${log:+--wal-dir "$log/wal"} --name "$name" \
+    --initial-cluster "$members" --initial-advertise-peer-urls "$peer_url" --initial-cluster-token "$token" $bump)
   [ -f "$area/member/snap/db" ] || { broken "found nothing restored ($said), wanted a data folder; next: take another snapshot"; return 1; }
   head=
   for segment in "${log:-$area/member}"/wal/*.wal; do [ -f "$segment" ] && head=$segment; done
