@@ -90,7 +90,9 @@ def test_a_stopped_member_takes_its_turn_first(site: Site, heartbeat: int) -> No
     assert started_with(site, stopped, "heartbeat-interval") == f"{heartbeat}ms"
 
 
-@pytest.mark.parametrize("mode", ["", pytest.param("--serial", marks=pytest.mark.long), "--no-wait"])
+@pytest.mark.parametrize(
+    "mode", ["", *(pytest.param(mode, marks=pytest.mark.long) for mode in MODES if mode)]
+)
 def test_a_broken_value_stops_after_the_first_member_and_the_corrected_run_mends_it(
     site: Site, mode: str
 ) -> None:
