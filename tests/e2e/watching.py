@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from tests.targets.common import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.steward import Site
@@ -102,7 +103,25 @@ def get(address: str, port: int, path: str, context: ssl.SSLContext, seconds: fl
         connection.close()
 
 
-class Reconnecting:
+class _Beside:
+    """Does something with every member, each in a thread of its own, until its block ends."""
+
+    def __init__(self, site: Site, what: Callable[[Host], None]) -> None:
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=what, args=(host,), daemon=True) for host in site.hosts]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+
+class Reconnecting(_Beside):
     """Greets every member over a new TLS connection, again and again, until its block ends.
 
     An endpoint that is just restarted may refuse the connection or drop it; that it answers and TLS fails is another thing.
@@ -118,20 +137,7 @@ class Reconnecting:
         self.answers: Counter[str] = Counter()
         self.away: Counter[str] = Counter()
         self._every = every
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._greet, args=(host,), daemon=True) for host in site.hosts
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(site, self._greet)
 
     def show(self, context: ssl.SSLContext) -> None:
         """Use another certificate, or believe another authority, from the next connection on."""
@@ -150,27 +156,14 @@ class Reconnecting:
                 self.away[host.name] += 1
 
 
-class Poller:
+class Poller(_Beside):
     """Asks every member for its health, again and again, until its block ends."""
 
     def __init__(self, site: Site) -> None:
         self.down: list[Span] = []
         self.answers = 0
         self._context = client_context(site, site.hosts[0])
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._watch, args=(host,), daemon=True) for host in site.hosts
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(site, self._watch)
 
     def _watch(self, host: Host) -> None:
         since: float | None = None
