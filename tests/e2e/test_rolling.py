@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.watching import Poller, overlaps, restarts, started_with
+from tests.e2e.writer import Writer
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def test_a_changed_heartbeat_restarts_the_members_one_at_a_time(
     leader = site.status(site.hosts[0])["leader"]
     led = next(host.name for host in site.hosts if site.status(host)["header"]["member_id"] == leader)
     begin = time.time()
-    with Poller(site) as poller:
+    with Writer(site) as writer, Poller(site) as poller:
         outcome = site.etcd("-y", *MODES[mode]).succeeded()
+    writer.report.nothing_lost().told(" ".join(["etcd.py, another heartbeat", *MODES[mode]]))
     told = restarts(site, begin)
     assert sorted(span.name for span in told) == [host.name for host in site.hosts], "each once"
     assert overlaps(told) == []
