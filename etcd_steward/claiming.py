@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["enter"]
 
+# Stands for the token of a lock that cannot be read.
+UNREADABLE = "?"
+
 
 class _GiveBack(BaseStateCallback):
     """Gives the lock back when pyinfra disconnects, which it also does after an error or Ctrl-C."""
@@ -28,10 +31,11 @@ class _GiveBack(BaseStateCallback):
         self._run, self._lock = run, lock
 
     def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]
-        """Give the lock back on one host."""
-        del state
-        if host.name in self._lock.hosts:
-            _release(self._run, host.name, self._lock.owner)
+        """Give the lock back on one host; with the first one, also on those outside the limit, which pyinfra never ends."""
+        ended = {host.name} | (self._lock.hosts - {one.name for one in state.activated_hosts})
+        for name in sorted(ended & self._lock.hosts):
+            self._lock.hosts.discard(name)
+            _release(self._run, name, self._lock.owner)
 
 
 def enter(run: ClusterRun, verb: str, sight: Sight, *, changes: bool) -> str:
@@ -55,21 +59,27 @@ def enter(run: ClusterRun, verb: str, sight: Sight, *, changes: bool) -> str:
 
 
 def _claim(run: ClusterRun, verb: str, sight: Sight) -> str:
-    # On all members within reach, or on none.
-    owner = Owner.me(verb)
+    # On all members within reach, or on none. A second verb of the same call of pyinfra goes on under the same lock.
+    lock: Lock = run.once("lock", lambda: _given_back(run, Lock(Owner.me(verb))))
+    owner = lock.owner
     breaking = sight.cluster.settings.etcd_break_lock
-    hosts = [name for name, state in sight.hosts.items() if state.reached]
+    hosts = [name for name, state in sight.hosts.items() if state.reached and name not in lock.hosts]
     jobs = {host: gevent.spawn(_take, run, host, owner, breaking=breaking) for host in hosts}
     gevent.joinall(list(jobs.values()))
     answers: dict[str, tuple[bool, Owner | None]] = {host: job.get() for host, job in jobs.items()}
-    taken = tuple(host for host, (mine, _) in answers.items() if mine)
+    taken = {host for host, (mine, _) in answers.items() if mine}
     held = {host: other for host, (mine, other) in answers.items() if not mine}
     if held:
         for host in taken:
             _release(run, host, owner)
         return conflict(held)
-    run.state.add_callback_handler(_GiveBack(run, Lock(owner, taken)))
+    lock.hosts.update(taken)
     return ""
+
+
+def _given_back(run: ClusterRun, lock: Lock) -> Lock:
+    run.state.add_callback_handler(_GiveBack(run, lock))
+    return lock
 
 
 def _give_back(run: ClusterRun, sight: Sight) -> None:
@@ -105,10 +115,10 @@ def _take(run: ClusterRun, host: str, owner: Owner, *, breaking: bool) -> tuple[
         other = Owner.read(
             next((line.removeprefix("held ") for line in lines if line.startswith("held ")), "")
         )
-        if other is None or not (other.dead or breaking):
+        if not breaking and (other is None or not other.dead):
             return False, other
-        logger.warning(f"    {host}: took over from a run that has ended: {other}")
-        replace = other.token
+        logger.warning(f"    {host}: took over from a run that has ended: {other or 'nobody can tell which'}")
+        replace = other.token if other else UNREADABLE
     return False, other
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import secrets
 import shlex
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Owner:
 
     Args:
         token: names this lock and no other.
-        controller: the boot of the machine that runs pyinfra.
+        controller: the boot of the machine that runs pyinfra, and its container.
         pid: its process.
         started: when that process was started, as the kernel counts.
         verb: what it does.
@@ -80,7 +81,7 @@ class Owner:
     @property
     def dead(self) -> bool:
         """Whether it was a process of this machine that is gone."""
-        return bool(self.controller) and self.controller == _boot() and _started(self.pid) != self.started
+        return bool(self.controller) and self.controller == _boot() and _has_ended(self.pid, self.started)
 
     def __str__(self) -> str:
         return f"{self.who} (process {self.pid}) runs {self.verb} since {self.since}"
@@ -88,10 +89,15 @@ class Owner:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that this run holds on some hosts."""
+    """A lock that this run holds on some hosts.
+
+    Args:
+        owner: this run, with the verb that took it first.
+        hosts: those on which it was taken so far.
+    """
 
     owner: Owner
-    hosts: tuple[str, ...]
+    hosts: set[str] = field(default_factory=set)
 
 
 def conflict(held: Mapping[str, Owner | None]) -> str:
@@ -122,14 +128,31 @@ def has_ended(other: str) -> bool:
         Whether it has surely ended; of other machines, and of this one before it was booted, nothing is known.
     """
     boot, pid, started = [*other.split("-"), "", ""][:3]
-    return bool(boot) and boot == _boot()[:8] and pid.isdigit() and _started(int(pid)) != started
+    return bool(boot) and boot == _boot()[:8] and pid.isdigit() and _has_ended(int(pid), started)
 
 
 def _boot() -> str:
+    # Containers of one machine share its boot, but not the numbers of their processes.
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        numbers = Path("/proc/self/ns/pid").readlink()
     except OSError:
         return ""
+    return hashlib.sha256(f"{boot} {numbers}".encode()).hexdigest()[:32]
+
+
+def _has_ended(pid: int, started: str) -> bool:
+    now = _started(pid)
+    if now != "gone":
+        return now != started
+    # Where /proc hides the processes of other users, only a signal tells whether there is one.
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _started(pid: int) -> str:

@@ -4,12 +4,13 @@ import time
 from dataclasses import replace
 
 import pytest
+from pyinfra.api import deploy
 
 from etcd_steward.locking import Owner, mark
-from etcd_steward.verbs import etcd
+from etcd_steward.verbs import etcd, maintain
 from tests.engine.common import HOSTS, N2, N3, SLOWER, all_commands, stops_when
 from tests.engine.fakes import PROBE, World, run_deploy
-from tests.engine.living import LOCK, STOP, WRITE, Living
+from tests.engine.living import LOCK, STOP, WRITE, Living, value
 
 # Between the prompt and the run.
 
@@ -65,6 +66,46 @@ def test_the_lock_is_given_back_after_a_failure(world):
     assert all(
         LOCK in commands[-1] and "release=yes" in commands[-1] for commands in result.commands.values()
     )
+
+
+def test_the_lock_is_given_back_on_hosts_outside_the_limit_too(world):
+    result = run_deploy(Living(world).hosts, etcd, limit=[N2], data=SLOWER)
+    assert (result.refused, result.failed) == ("", set())
+    for commands in result.commands.values():
+        taken, given = [command for command in commands if LOCK in command]
+        assert ("release=yes" in taken, "release=yes" in given) == (False, True)
+
+
+def test_f42_a_lock_that_cannot_be_read_is_broken_by_the_flag_that_its_refusal_names(world):
+    living = Living(world)
+    living._answer = lambda host, command, ask=living._answer: (
+        ["held "] if LOCK in command and host == N3 and not value(command, "replace") else ask(host, command)
+    )
+    assert "n3: somebody" in run_deploy(living.hosts, etcd, data=SLOWER).log
+    result = run_deploy(living.hosts, etcd, data={**SLOWER, "etcd_break_lock": True})
+    assert (result.refused, result.failed) == ("", set())
+
+
+def test_two_verbs_of_one_call_share_the_lock(world):
+    living = Living(world)
+    living.alarms = ("NOSPACE",)
+    living._show()
+    holders = {}
+
+    def lock(host, command):
+        token = value(command, "token")
+        if value(command, "release"):
+            return holders.pop(host, None) and []
+        if holders.setdefault(host, token) == token:
+            return ["taken"]
+        return [f"held {holders[host]} boot 1 1 etcd 2026-01-01T00:00:00Z root@other"]
+
+    living._answer = lambda host, command, ask=living._answer: (
+        lock(host, command) if LOCK in command else ask(host, command)
+    )
+    result = run_deploy(living.hosts, deploy("both")(lambda: (etcd(), maintain())), data=SLOWER)
+    assert "somebody else" not in result.log
+    assert holders == {}
 
 
 # No process has so high a number.

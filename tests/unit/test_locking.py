@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcd_steward.locking import Owner, conflict
+from etcd_steward.locking import Owner, conflict, mark
+from etcd_steward.shell import script
 
 
 def test_f42_an_owner_is_read_back_as_it_was_written() -> None:
@@ -34,6 +37,50 @@ def test_a_number_that_was_given_to_another_process_is_no_sign_of_life() -> None
 
 def test_a_run_of_another_machine_is_never_taken_for_dead() -> None:
     assert not replace(Owner.me("etcd"), controller="another-boot", pid=1, started="0").dead
+
+
+def test_a_process_that_cannot_be_read_here_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    living, ended = Owner.me("etcd"), subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    monkeypatch.setattr("etcd_steward.locking._started", lambda _pid: "gone")
+    assert not living.dead
+    assert replace(living, pid=ended.pid).dead
+
+
+def test_a_container_of_this_machine_is_another_controller(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_here = replace(Owner.me("etcd"), pid=2**22 + 1, started="1")
+    assert dead_here.dead
+    monkeypatch.setattr("pathlib.Path.readlink", lambda _path: Path("pid:[1]"))
+    assert not dead_here.dead
+    assert mark().partition("-")[0] != dead_here.controller[:8]
+
+
+def held(folder: Path, replaced: str = "", first: str = "") -> str:
+    """Take a lock in a folder as a host does, and return what was said."""
+    file = str(folder / "lock")
+    values = {
+        "file": file,
+        "token": "me",
+        "line": "boot 1 1 etcd now x@y",
+        "replace": replaced,
+        "release": "",
+    }
+    command = first + script("lock.sh", **values)
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False).stdout
+
+
+def test_f42_a_full_disk_leaves_no_lock_that_nobody_owns(tmp_path: Path) -> None:
+    assert held(tmp_path, first="trap '' XFSZ; ulimit -f 0\n").startswith("held")
+    assert list(tmp_path.iterdir()) == []
+    assert held(tmp_path) == "taken\n"
+    assert held(tmp_path) == "held me boot 1 1 etcd now x@y\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_f42_a_lock_that_cannot_be_read_is_replaced_only_where_it_is_to_be_broken(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    assert held(tmp_path).startswith("held")
+    assert held(tmp_path, replaced="?") == "taken\n"
 
 
 @given(st.text())
