@@ -15,7 +15,11 @@ from etcd_steward.shell import Content, script
 from etcd_steward.topology import Member
 from etcd_steward.work import Work, key_owner, tools
 
-__all__ = ["apply_command", "contents"]
+__all__ = ["MAY_START_EMPTY", "apply_command", "contents"]
+
+# A member's consent to start without data, see templates/start-check.sh.j2: it ends when the data has come, and after
+# ten minutes, so that it outlives no join, not even one that was cut.
+MAY_START_EMPTY = "/run/etcd-steward/may-start-empty"
 
 
 def contents(
@@ -87,10 +91,8 @@ def apply_command(
         )
     if empty:
         owner = ":".join(settings.run_as)
-        after.append(
-            f"mkdir -p /run/etcd-steward; chown {owner} /run/etcd-steward; : >/run/etcd-steward/may-start-empty"
-        )
-        after.append(f"chown {owner} /run/etcd-steward/may-start-empty")
+        after.append(f"mkdir -p /run/etcd-steward; chown {owner} /run/etcd-steward; : >{MAY_START_EMPTY}")
+        after.append(f"chown {owner} {MAY_START_EMPTY}")
     if left.folders:
         before.append(script("folders.sh", folders=[word for folder in left.folders for word in folder]) + "")
     if left.link:

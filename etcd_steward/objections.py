@@ -67,9 +67,11 @@ def _summary(job: Job) -> list[str]:
 
 
 def _outage(job: Job) -> list[Complaint]:
-    cluster = job.sight.cluster
-    voters = len(job.sight.seen.voters) if job.sight.seen else len(cluster.members)
+    sight, cluster = job.sight, job.sight.cluster
+    voters = len(sight.seen.voters) if sight.seen else len(cluster.members)
     stopped = [host for host in job.order if job.works[host].restart]
+    moves = [host for host in job.joins if job.plan.decisions[host].action == "move"]
+    stopped += [host for host in moves if sight.hosts[host].service.running]
     if not stopped or voters - 1 >= quorum(voters) or cluster.settings.etcd_allow_outage:
         return []
     return [

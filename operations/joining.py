@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+import gevent
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.admission import change_members, initial_cluster, list_members
-from etcd_steward.commands import apply_command, contents
+from etcd_steward.commands import MAY_START_EMPTY, apply_command, contents
 from etcd_steward.desired import desired
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.membership import (
@@ -20,7 +21,8 @@ from etcd_steward.operations.membership import (
     show_error,
 )
 from etcd_steward.plan import quorum
-from etcd_steward.talk import await_healthy, look_at
+from etcd_steward.shell import Script
+from etcd_steward.talk import ask, await_healthy, look_at
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["joined"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
+
+# From one voter to two the quorum rises to two: the second one is watched for so long first.
+STEADY_S = 5
 
 
 @operation()
@@ -55,7 +60,7 @@ def joined(run: Converge) -> Commands:
             yield failing(refusal)
             return
         stop = state.service.running and action != "finish"
-        yield FunctionCommand(others_are_well, (run, member, False), {})
+        yield FunctionCommand(others_are_well, (run, member, stop and action == "move"), {})
         yield FunctionCommand(_admit, (run, member), {})
         members: list[ListedMember] = run.once(f"members for {host.name}", list)
         record, texts = job.record, job.sight.credentials.texts
@@ -174,11 +179,20 @@ def _catch_up(state: State, host: Host, run: Converge, member: Member) -> bool:
             host,
             f"found {member.name} behind after {settings.etcd_timeout} s ({said}), wanted it to catch up; next: run again, which goes on from here",
         )
-    listed = next(
-        (one for one in list_members(run.cluster_run, observer) if member.peer_url in one.peer_urls), None
-    )
+    # It has its data now: from its next start on it is started with it, or not at all.
+    ask(run.cluster_run, host.name, Script("consent", f"rm -f {MAY_START_EMPTY}"))
+    members = list_members(run.cluster_run, observer)
+    listed = next((one for one in members if member.peer_url in one.peer_urls), None)
     if listed is None or not listed.learner:
         return True
+    voters = len([one for one in members if not one.learner])
+    if voters == 1 and not _steady(run, member):
+        return fail(
+            state,
+            host,
+            f"found {member.name} away within {STEADY_S} s, wanted it steady, as without it nobody can write once it is "
+            "a voter; next: look at its log, then run again",
+        )
     refused = change_members(run.cluster_run, observer, "promote", number=listed.id)
     if refused:
         return fail(
@@ -186,5 +200,17 @@ def _catch_up(state: State, host: Host, run: Converge, member: Member) -> bool:
             host,
             f"found that etcd does not promote {member.name} yet ({refused}), wanted a voter; next: run again",
         )
-    host.log(f"{member.name} is a voter now")
+    host.log(
+        f"voters {voters} -> {voters + 1}, quorum {quorum(voters)} -> {quorum(voters + 1)}: {member.name} is a voter now"
+    )
+    return True
+
+
+def _steady(run: Converge, member: Member) -> bool:
+    """Watch a learner for a while, where it is about to become half of a quorum."""
+    for _ in range(STEADY_S):
+        gevent.sleep(1)
+        status, _said = await_healthy(run.cluster_run, member, 1, learner=True)
+        if status is None:
+            return False
     return True

@@ -11,6 +11,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 from etcd_steward.admission import change_members, list_members
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.leaving import Count, left_behind, observer_of
+from etcd_steward.operations.membership import LEADS_ON
 from etcd_steward.operations.snapshot import switch
 from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import Schedule
@@ -75,8 +76,9 @@ def _remove(
     host.log(f"{count} when {leaving.name} leaves")
     heir = next((number for number in voters if number in well - {entry.id}), None)
     leads = {status.leader for status in healthy.values()} == {entry.id}
-    if heir is not None and leads and hand_over(run, observer, urls[entry.id], heir):
-        host.log(f"leadership moved to {heir:016x}")
+    if heir is not None and leads:
+        moved = hand_over(run, observer, urls[entry.id], heir)
+        host.log(f"leadership moved to {heir:016x}" if moved else LEADS_ON)
     refused = change_members(run, observer, "remove", number=entry.id)
     members = list_members(run, observer)
     if refused or not members or entry.id in {one.id for one in members}:

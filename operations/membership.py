@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["opened", "settled", "started", "turn"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
+
+LEADS_ON = "leadership could not be moved beforehand: etcd hands it on itself when it stops"
 
 
 @operation()
@@ -155,17 +158,21 @@ def show_error(run: Converge, host: Host, member: Member) -> None:
 
 def other_voters(sight: Sight, member: Member) -> dict[str, str]:
     """Name the client URL of every other voter, also of those that the inventory does not know."""
-    known = {other.peer_url: other for other in sight.cluster.members}
+    known = {other.peer_url: other.client_url for other in sight.cluster.members}
     if sight.seen is None:
-        return {other.name: other.client_url for other in known.values() if other.name != member.name}
+        return {other.name: other.client_url for other in sight.cluster.members if other.name != member.name}
     identity = sight.hosts[member.host].data.identity
     own = identity.member if identity is not None else None
+    voters = [one for one in sight.seen.voters if one.id != own and member.peer_url not in one.peer_urls]
+    names = Counter(one.name for one in voters)
+    # One that was never started counts as well: it has no name and no client URL, and its peer URL answers nobody here.
     return {
-        one.name: known[one.peer_urls[0]].client_url if one.peer_urls[0] in known else one.client_urls[0]
-        for one in sight.seen.voters
-        if one.id != own
-        and member.peer_url not in one.peer_urls
-        and (one.client_urls or one.peer_urls[0] in known)
+        one.name
+        if one.name and names[one.name] == 1
+        else f"{one.name or 'never started'} ({one.id:016x})": next(
+            (known[url] for url in one.peer_urls if url in known), [*one.client_urls, *one.peer_urls][0]
+        )
+        for one in voters
     }
 
 
@@ -185,10 +192,8 @@ def others_are_well(state: State, host: Host, run: Converge, member: Member, sto
         # Where several are unheard for the dates of their certificates, all get new ones before any can be proved.
         names = {sight.cluster.member(name).name for name in lapsed}
         others = {name: url for name, url in others.items() if name not in names}
-    if not others:
-        return True
     observer = observer_beside(sight, member)
-    healthy, down = look_at(run.cluster_run, observer, others)
+    healthy, down = look_at(run.cluster_run, observer, others) if others else ({}, {})
     if down:
         told = "; ".join(f"{name}: {said}" for name, said in down.items())
         return fail(
@@ -199,16 +204,18 @@ def others_are_well(state: State, host: Host, run: Converge, member: Member, sto
     if not stop:
         return True
     voters = len(others) + 1
-    host.log(
-        f"voters {voters}, quorum {quorum(voters)}, healthy {len(healthy) + 1} -> {len(healthy)} while {member.name} restarts",
-    )
+    told = f"voters {voters}, quorum {quorum(voters)}, healthy {len(healthy) + 1} -> {len(healthy)} while {member.name} restarts"
+    if len(healthy) < quorum(voters):
+        told += f": nobody can write until it is back, mostly some seconds, {member.settings.etcd_timeout} s at most"
+    host.log(told)
     identity = run.job().sight.hosts[member.host].data.identity
     leads = identity is not None and {status.leader for status in healthy.values()} == {identity.member}
     if leads:
         changed = [run.job().sight.cluster.member(name).name for name in run.rollout.done(run.label)]
         heir = next((name for name in [*changed, *healthy] if name in healthy), None)
-        if heir is not None and hand_over(run.cluster_run, observer, member.client_url, healthy[heir].member):
-            host.log(f"leadership moved to {heir}")
+        if heir is not None:
+            moved = hand_over(run.cluster_run, observer, member.client_url, healthy[heir].member)
+            host.log(f"leadership moved to {heir}" if moved else LEADS_ON)
     return True
 
 

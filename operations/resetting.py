@@ -32,7 +32,8 @@ def forgotten(
     + reset: what was left
     """
     host = context.host
-    if not reset.anything:
+    silent = [name for name in run.limited() if not sight.hosts[name].reached]
+    if not (reset.anything or silent):
         host.noop("nothing is left of this cluster")
         return
     instead = not_now(

@@ -6,6 +6,7 @@ from pyinfra import context, logger
 from pyinfra.api import deploy
 
 from etcd_steward.clusters import cluster_run
+from etcd_steward.errors import Complaint
 from etcd_steward.leaving import Leaving, choose_leaving, observer_of
 from etcd_steward.operations import exclusive
 from etcd_steward.operations import leaving as members
@@ -23,8 +24,7 @@ def remove() -> None:
     if run is None:
         host.noop("no member of an etcd cluster")
         return
-    sight, leaving = run.once("leaving", lambda: _plan(run))
-    by = _booked_on(run, sight, leaving)
+    sight, leaving, by = run.once("leaving", lambda: _plan(run))
 
     exclusive.claimed(
         name="Lock the cluster",
@@ -45,14 +45,18 @@ def remove() -> None:
     members.gone(name="Verify the cluster", run=run, leaving=leaving, by=by)
 
 
-def _plan(run: ClusterRun) -> tuple[Sight, Leaving]:
+def _plan(run: ClusterRun) -> tuple[Sight, Leaving, str]:
     sight, leaving = _choose(run)
     refuse(list(leaving.complaints))
+    by = _booked_on(run, sight, leaving)
+    if leaving.anything and not by:
+        found = ("no host of --limit that answered", "one to work through")
+        refuse([Complaint(run.name, *found, "bring one back, or widen --limit")])
     if leaving.count is not None:
         logger.info(f"    {run.name}: {leaving.name} leaves: {leaving.count}")
     else:
         logger.info(f"    {run.name}: {leaving.name} is already gone from the list of members")
-    return sight, leaving
+    return sight, leaving, by
 
 
 def _choose(run: ClusterRun) -> tuple[Sight, Leaving]:

@@ -7,7 +7,7 @@ import pytest
 from pyinfra.api import deploy
 
 from etcd_steward.locking import Owner, mark
-from etcd_steward.verbs import etcd, maintain
+from etcd_steward.verbs import etcd, remove
 from tests.engine.common import HOSTS, N2, N3, SLOWER, all_commands, stops_when
 from tests.engine.fakes import PROBE, World, run_deploy
 from tests.engine.living import LOCK, STOP, WRITE, Living, value
@@ -87,10 +87,7 @@ def test_f42_a_lock_that_cannot_be_read_is_broken_by_the_flag_that_its_refusal_n
 
 
 def test_two_verbs_of_one_call_share_the_lock(world):
-    living = Living(world)
-    living.alarms = ("NOSPACE",)
-    living._show()
-    holders = {}
+    living, holders = Living(world), {}
 
     def lock(host, command):
         token = value(command, "token")
@@ -103,8 +100,10 @@ def test_two_verbs_of_one_call_share_the_lock(world):
     living._answer = lambda host, command, ask=living._answer: (
         lock(host, command) if LOCK in command else ask(host, command)
     )
-    result = run_deploy(living.hosts, deploy("both")(lambda: (etcd(), maintain())), data=SLOWER)
-    assert "somebody else" not in result.log
+    both = deploy("both")(lambda: (etcd(), remove()))
+    result = run_deploy(living.hosts, both, data={**SLOWER, "etcd_member": "n3"})
+    assert (result.refused, result.failed) == ("", set())
+    assert living.removed == {N3}
     assert holders == {}
 
 

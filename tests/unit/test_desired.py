@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
 import yaml
 
+from etcd_steward.commands import MAY_START_EMPTY
 from etcd_steward.desired import MARKER, PROFILE, desired, managed_paths, record_path
 from etcd_steward.observed import HostState
 from etcd_steward.platforms import INITS
@@ -235,6 +238,24 @@ def test_f02_a_formed_member_without_its_log_is_not_started(started, tmp_path):
     assert done.stdout == ""
     assert "holds no write-ahead log, but this member has had one; not starting it empty" in done.stderr
     assert not (tmp_path / "run/etcd-steward/started-with").exists()
+
+
+@pytest.mark.parametrize(("minutes", "allowed"), [(1, True), (11, False)])
+def test_f02_the_consent_to_start_without_a_log_ends_by_itself(started, tmp_path, minutes, allowed):
+    consent = tmp_path / MAY_START_EMPTY.lstrip("/")
+    consent.parent.mkdir(parents=True)
+    consent.touch()
+    then = time.time() - 60 * minutes
+    os.utime(consent, (then, then))
+    assert (started(want(), segment=False).returncode == 0) is allowed
+
+
+def test_f02_the_consent_to_start_without_a_log_is_gone_once_there_is_one(started, tmp_path):
+    consent = tmp_path / MAY_START_EMPTY.lstrip("/")
+    consent.parent.mkdir(parents=True)
+    consent.touch()
+    assert started(want(), segment=True).returncode == 0
+    assert not consent.exists()
 
 
 def test_a_member_that_is_being_made_is_started_without_a_log(started):
