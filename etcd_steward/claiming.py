@@ -10,7 +10,7 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
-from etcd_steward.leftovers import FOLDER, is_nobodys
+from etcd_steward.leftovers import FOLDER, abandoned
 from etcd_steward.locking import FILE, Lock, Owner, conflict
 from etcd_steward.shell import Script, script
 from etcd_steward.talk import ask
@@ -95,12 +95,7 @@ def _give_back(run: ClusterRun, sight: Sight) -> None:
 def _sweep(run: ClusterRun, sight: Sight) -> None:
     # The temporary folders of runs that have surely ended: a copy of a snapshot holds every secret.
     for host in sorted(run.limited()):
-        state = sight.hosts[host]
-        old = [
-            path
-            for path, changed in state.left.items()
-            if path.startswith(FOLDER) and is_nobodys(path, state.now - changed)
-        ]
+        old = abandoned(sight.hosts[host], FOLDER)
         if old:
             ask(run, host, Script("remove", shlex.join(["rm", "-rf", *old])))
             logger.warning(f"    {host}: removed what an interrupted run has left: {', '.join(old)}")

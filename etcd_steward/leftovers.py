@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from etcd_steward.observed import HostState
 
-__all__ = ["FOLDER", "is_nobodys", "new_folder", "notes"]
+__all__ = ["DRILL", "FOLDER", "abandoned", "is_nobodys", "new_folder", "notes"]
 
 FOLDER = "/var/tmp/etcd-steward."  # noqa: S108 - folders of mode 0700, made afresh
+DRILL = "/.drill."
 _OURS = re.compile(re.escape(FOLDER) + r"(?:([0-9a-f]{8}-\d+-\d+)\.)?\w{6}")
 
 # No copy and no drill takes so long.
@@ -42,6 +43,21 @@ def is_nobodys(path: str, age: int) -> bool:
     return age > _HOURS * 3600 or bool(ours and ours.group(1) and has_ended(ours.group(1)))
 
 
+def abandoned(state: HostState, part: str) -> list[str]:
+    """List what interrupted runs have left on a host and surely nobody uses.
+
+    Args:
+        state: what the probe told.
+        part: a part of the paths, such as `FOLDER` or `DRILL`.
+
+    Returns:
+        The paths.
+    """
+    return [
+        path for path, changed in state.left.items() if part in path and is_nobodys(path, state.now - changed)
+    ]
+
+
 def notes(hosts: Iterable[tuple[str, HostState]]) -> list[str]:
     """Say which locks are held, and what interrupted runs have left.
 
@@ -66,7 +82,7 @@ def notes(hosts: Iterable[tuple[str, HostState]]) -> list[str]:
     for host, state in states.items():
         for path, changed in state.left.items():
             if is_nobodys(path, state.now - changed):
-                verb = "etcd" if path.startswith(FOLDER) else "drill" if "/.drill." in path else "backup"
+                verb = "etcd" if path.startswith(FOLDER) else "drill" if DRILL in path else "backup"
                 told.append(f"{host}: left by an interrupted run: {path}; next: run deploys/{verb}.py")
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.drilling import try_out
 from etcd_steward.failing import fail
+from etcd_steward.leftovers import DRILL, abandoned
 from etcd_steward.snapshots import age, differences
 
 if TYPE_CHECKING:
@@ -28,10 +30,15 @@ def drilled(
 
     + run: the run of this cluster
     + sight: what was seen of the cluster
-    + trial: which snapshot, and on which host; nothing happens on the others
+    + trial: which snapshot, and on which host; on the others only what an interrupted drill has left is removed
     """
     host = context.host
     if host.name != trial.member.host:
+        # The host of the drill sweeps by itself, under its lock. A drill's folder holds all keys.
+        old = abandoned(sight.hosts[host.name], DRILL)
+        if old:
+            yield StringCommand(shlex.join(["rm", "-rf", *old]))
+            return
         host.noop(f"the drill is on {trial.member.host}")
         return
     if not host.state.is_executing:

@@ -164,7 +164,7 @@ def other_voters(sight: Sight, member: Member) -> dict[str, str]:
     identity = sight.hosts[member.host].data.identity
     own = identity.member if identity is not None else None
     voters = [one for one in sight.seen.voters if one.id != own and member.peer_url not in one.peer_urls]
-    names = Counter(one.name for one in voters)
+    names = Counter(one.name for one in sight.seen.voters)
     # One that was never started counts as well: it has no name and no client URL, and its peer URL answers nobody here.
     return {
         one.name

@@ -1,6 +1,7 @@
 """What is promised about `--dry`: it names the operations of the run, and creates nothing anywhere."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -139,3 +140,17 @@ def test_a_host_that_gets_its_data_by_a_restore_gets_a_schedule_too(world):
         and operation.operation_meta.will_change
     }
     assert changing == {HOSTS[2]}
+
+
+def test_a_drill_removes_what_an_interrupted_one_has_left_on_any_host(world):
+    data = due(world, "drill")
+    left = "/var/lib/etcd-snapshots/.drill.aB3dE6"
+    for number, host in enumerate(HOSTS):
+        since = 0 if number else int(time.time())  # one may be at work
+        world.hosts[host].lines.insert(1, f"left {since} {left}")
+    result = run_deploy(world.hosts, verbs.drill, data=data)
+    removed = {host for host, commands in result.commands.items() if f"rm -rf {left}" in commands}
+    tried = {
+        host for host, commands in result.commands.items() if any("throw-away" in one for one in commands)
+    }
+    assert removed == {*HOSTS[1:]} - tried

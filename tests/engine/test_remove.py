@@ -139,3 +139,12 @@ def test_a_dry_run_shows_the_operations_of_the_run_and_changes_nothing(world):
     assert (dry.refused, dry.failed, dry.only_looked) == ("", set(), True)
     assert living.events == []
     assert out(living, "n2").operations == dry.operations
+
+
+def test_where_no_host_of_the_limit_answered_nothing_counts_as_removed(world):
+    world.hosts[N1].lines = world.hosts[N1].lines[:-1]  # its answer is cut short
+    world.hosts[N3].reachable = False
+    living = Living(world)
+    result = out(living, "n3", limit=[N1])
+    assert "etcd: found no host of --limit that answered, wanted one to work through" in result.refused
+    assert living.events == []

@@ -105,3 +105,13 @@ def test_a_dry_run_shows_the_operations_of_the_run_and_changes_nothing(world):
     assert living.events == []
     assert record(world).exists()
     assert end(living).operations == dry.operations
+
+
+def test_another_controller_does_not_take_silence_for_the_end(world):
+    living = Living(world)
+    record(world).unlink()
+    for host in HOSTS:
+        world.hosts[host].lines = world.hosts[host].lines[:-1]  # its answer is cut short
+    result = run_deploy(living.hosts, reset, data={"etcd_reset": world.record.id})
+    assert result.refused or result.failed == set(HOSTS)
+    assert "found no answer from" in result.refused + result.log

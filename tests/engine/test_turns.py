@@ -2,10 +2,20 @@
 
 import pytest
 
+from etcd_steward import releases
+from etcd_steward.commands import MAY_START_EMPTY
 from etcd_steward.verbs import etcd
 from tests.engine.common import HOSTS, MODES, N1, N2, N3, SLOWER, lost_disk, stops_when
 from tests.engine.fakes import World, run_deploy
 from tests.engine.living import AWAIT, OTHERS, START, STOP, Living, value
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """Let an archive be there to install."""
+    path = tmp_path / "archive.tar.gz"
+    path.write_bytes(b"archive")
+    monkeypatch.setattr(releases, "obtain", lambda *_args, **_more: releases.Archive(path, "0" * 64))
 
 
 def test_f18_f19_members_are_restarted_one_by_one_the_leader_last_and_after_it_has_handed_over(world):
@@ -188,3 +198,67 @@ def test_f10_f49_a_member_is_moved_only_where_its_original_is_gone(moved, origin
     else:
         assert moved.events[:2] == [(N1, "update"), (N3, "write")]
         assert result.failed == set()
+
+
+# What a turn costs.
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("n1",), "voters 1, quorum 1, healthy 1 -> 0 while n1 restarts"),
+        (("n1", "n2"), "voters 2, quorum 2, healthy 2 -> 1 while n2 restarts"),
+    ],
+)
+def test_f18_an_outage_that_was_consented_to_is_told_with_its_length(tmp_path, names, told):
+    living = Living(World(tmp_path, names, etcd_allow_even=True))
+    result = run_deploy(living.hosts, etcd, data={**SLOWER, "etcd_allow_outage": True})
+    assert (result.refused, result.failed) == ("", set())
+    assert f"{told}: nobody can write until it is back" in result.log
+
+
+def test_f10_moving_a_member_whose_restart_loses_the_quorum_needs_consent(tmp_path):
+    world = World(tmp_path, ("n1", "n2"), etcd_allow_even=True)
+    living = Living(world)
+    world.hosts[N1].data["etcd_address"] = "198.18.99.77"
+    result = run_deploy(living.hosts, etcd)
+    assert "found 2 voters, so that a restart loses the quorum" in result.refused
+    assert living.events == []
+
+
+def test_f10_a_leader_that_moves_hands_over_before_it_is_stopped(world):
+    living = Living(world)
+    world.hosts[N1].data["etcd_address"] = "198.18.99.77"
+    result = run_deploy(living.hosts, etcd)
+    told = [what for _, what in living.events]
+    assert told.index("move") < told.index("update") < told.index("stop")
+    assert "voters 3, quorum 2, healthy 3 -> 2 while n1 restarts" in result.log
+
+
+@pytest.mark.parametrize("name", ["", "n2"])
+def test_f08_a_voter_that_was_never_started_or_has_another_s_name_counts_in_every_turn(world, name):
+    stranger = {"ID": 0xAB, "peerURLs": ["https://198.18.99.9:2380"], **({"name": name} if name else {})}
+    for host in HOSTS:
+        world.show(host, "converged", strangers=(stranger,))
+    living = Living(world)
+    living._show = lambda: None
+    living._answer = lambda host, command, ask=living._answer: (
+        ["down https://198.18.99.9:2380 connection refused"] if OTHERS in command else ask(host, command)
+    )
+    result = run_deploy(living.hosts, etcd, data={**SLOWER, "etcd_allow_even": True})
+    assert "found other voters down (" in result.log
+    assert f"{name or 'never started'} (00000000000000ab): connection refused" in result.log
+    assert living.happened("stop") == []
+
+
+def test_f02_the_consent_to_start_empty_ends_when_a_newcomer_has_its_data(tmp_path, archive):
+    world = World(tmp_path / "controller", ("n1", "n2", "n3", "n4"), etcd_allow_even=True)
+    for host in HOSTS:
+        world.show(host, "converged", listed=world.cluster.members[:3])
+    world.show("@fake/n4", "empty")
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd)
+    assert (result.refused, result.failed) == ("", set())
+    commands = result.commands["@fake/n4"]
+    (given,) = [number for number, command in enumerate(commands) if f": >{MAY_START_EMPTY}" in command]
+    assert f"rm -f {MAY_START_EMPTY}" in commands[given + 1 :]
