@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from etcd_steward.commands import MAY_START_EMPTY
 from tests.e2e.writer import Writer
 from tests.targets.common import wait_until
 from tests.targets.images import title
@@ -68,6 +69,7 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_witho
         outcome = site.etcd("-y", "--data=etcd_replace=n2").succeeded()
     writer.report.nothing_lost().told("etcd.py, replacing a member whose disk was lost")
     assert "is removed, then joins anew" in outcome.text
+    assert not any(host.exists(MAY_START_EMPTY) for host in everybody), "the consent ends with the join"
     assert members(site, third)["n2"]["ID"] != before
     assert len(site.cluster_ids()) == 1
     site.etcd("-y").unchanged()
