@@ -17,6 +17,7 @@ __all__ = [
     "ORIGIN",
     "Path",
     "begun",
+    "behind",
     "choose_path",
     "earlier_snapshots",
     "known_releases",
@@ -72,6 +73,17 @@ def known_releases(sight: Sight) -> dict[str, Version]:
         if linked is not None and state.endpoint.status is None:
             known.setdefault(member.host, linked)
     return known
+
+
+def behind(sight: Sight, target: Version) -> list[str]:
+    """Name the hosts whose member is of a line below a release's, or of one that nobody knows.
+
+    Args:
+        sight: what was seen.
+        target: the release.
+    """
+    known = known_releases(sight)
+    return [host for host in sight.hosts if host not in known or known[host].minor < target.minor]
 
 
 def begun(sight: Sight, target: Version) -> bool:

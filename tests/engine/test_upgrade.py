@@ -86,8 +86,10 @@ class Climbing(Living):
             return ["revision 7", json.dumps(told)]
         if DOWN in command:
             return self._downgrade(value(command, "line"))
-        if V2 in command:
+        if V2 in command and self.versions[host].startswith("3.5."):
             return [self.v2]
+        if V2 in command:  # only 3.5 has it (etcd#19113, etcd#21889)
+            return ["v2store   etcdutl [command]", 'v2store Error: unknown command "check" for "etcdutl"']
         return super()._answer(host, command)
 
     def _downgrade(self, line):
@@ -300,6 +302,27 @@ def test_f31_a_v2_store_with_content_keeps_every_member_on_3_5(tmp_path):
     assert result.failed == set(HOSTS)
     assert "found that etcdutl does not call the v2 store empty (n1: Error: detected" in result.log
     assert living.happened("stop") == []
+
+
+def test_f31_a_cut_upgrade_to_3_6_goes_on_and_asks_only_members_that_are_still_below_it(
+    tmp_path, monkeypatch
+):
+    living = climbing(tmp_path, "3.5.33", "3.6.14")
+    stores(monkeypatch, living)
+    living.versions[N1] = "3.6.14"
+    living._show()
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.6.14"}
+    assert sorted(living.happened(V2)) == [N2, N3]
+
+
+def test_f31_from_one_3_6_to_another_nobody_is_asked_about_the_old_stores(tmp_path):
+    living = climbing(tmp_path, "3.6.11", "3.6.14")
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.6.14"}
+    assert living.happened(V2) == []
 
 
 def test_f30_a_member_that_only_the_database_knows_keeps_every_member_on_3_5(tmp_path, monkeypatch):
