@@ -9,8 +9,20 @@ needed=$(du -sk "$wal" "$data_dir/member/snap" | awk '{ sum += $1 } END { print 
 free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
 if [ "$free" -lt "$needed" ]; then say "v2store $((free / 1024)) MB free in $folder for a copy of the log, wanted $((needed / 1024)) MB"; exit 0; fi
 copy=$(mktemp -d "$folder/.v2store.XXXXXX") && mkdir -p "$copy/member/snap" "$copy/member/wal" || exit 0
-# The log first: a raft snapshot that it does not name yet is passed over.
-cp "$wal"/*.wal "$copy/member/wal/"
-for file in "$data_dir"/member/snap/*.snap; do [ -f "$file" ] && cp "$file" "$copy/member/snap/"; done
-"$etcdutl" check v2store --data-dir "$copy" 2>&1 | grep -v '^{' | while IFS= read -r line; do say "v2store $line"; done
+# etcdutl calls an empty folder clean, and a log that ends early too: without a whole copy it is not even asked.
+whole() {
+  # The log first: a raft snapshot that it does not name yet is passed over.
+  said=$(cp "$wal"/*.wal "$copy/member/wal/" 2>&1) || return 1
+  for file in "$data_dir"/member/snap/*.snap; do
+    [ -f "$file" ] || continue
+    if said=$(cp "$file" "$copy/part" 2>&1); then mv "$copy/part" "$copy/member/snap/${file##*/}" || return 1
+    # etcd removes the oldest one when it has written another.
+    elif [ -e "$file" ]; then return 1; fi
+  done
+}
+if whole; then
+  "$etcdutl" check v2store --data-dir "$copy" 2>&1 | grep -v '^{' | while IFS= read -r line; do say "v2store $line"; done
+else
+  say "v2store no whole copy of the log in $folder ($(say "$said" | tail -n 1))"
+fi
 rm -rf "$copy"

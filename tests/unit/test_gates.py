@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -162,13 +163,16 @@ echo
 """
 
 
-def test_the_v2_store_is_looked_for_in_a_copy_that_is_gone_afterwards(tmp_path: Path) -> None:
-    for name in ("member/wal/1.wal", "member/wal/0.tmp", "member/snap/1.snap", "member/snap/db"):
+def look_into_the_v2_store(tmp_path: Path, *names: str, etcdutl: str = ETCDUTL, cp: str = "") -> list[str]:
+    """Run the look over a data folder with some files, where `cp` may be another one."""
+    for name in names:
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_text(name)
-    (tmp_path / "etcdutl").write_text(ETCDUTL)
-    (tmp_path / "etcdutl").chmod(0o755)
-    before = sorted((tmp_path / "data").rglob("*"))
+    (tmp_path / "bin").mkdir()
+    for path, content in {"etcdutl": etcdutl, "bin/cp": cp}.items():
+        if content:
+            (tmp_path / path).write_text(content)
+            (tmp_path / path).chmod(0o755)
     text = script(
         "v2store.sh",
         etcdutl=str(tmp_path / "etcdutl"),
@@ -176,10 +180,46 @@ def test_the_v2_store_is_looked_for_in_a_copy_that_is_gone_afterwards(tmp_path: 
         wal_dir=None,
         folder=str(tmp_path / "snapshots"),
     )
-    told = subprocess.run(["sh", "-c", text + ""], capture_output=True, text=True, check=True).stdout
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", text + ""], capture_output=True, text=True, check=True, env={"PATH": path}
+    )
+    assert list((tmp_path / "snapshots").iterdir()) == [], "the copy is gone"
+    return done.stdout.splitlines()
+
+
+LOG = ("member/wal/1.wal", "member/wal/0.tmp", "member/snap/1.snap", "member/snap/2.snap", "member/snap/db")
+
+
+def test_the_v2_store_is_looked_for_in_a_copy_that_is_gone_afterwards(tmp_path: Path) -> None:
+    (told,) = look_into_the_v2_store(tmp_path, *LOG)
     assert "1.wal" in told
     assert "1.snap" in told
     assert "db" not in told
     assert "0.tmp" not in told
-    assert sorted((tmp_path / "data").rglob("*")) == before
-    assert list((tmp_path / "snapshots").iterdir()) == []
+    data = tmp_path / "data"
+    assert {str(one.relative_to(data)) for one in data.rglob("*") if one.is_file()} == set(LOG)
+
+
+# Like that of 3.5: what it cannot find is clean.
+CLEAN = "#!/bin/sh\necho No custom content found in both v2store and WAL records.\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "failing"), [(LOG, ".wal"), (LOG, "1.snap"), (("member/snap/1.snap",), "nothing")]
+)
+def test_f31_a_copy_of_the_log_that_is_not_whole_is_no_proof_of_an_empty_v2_store(
+    tmp_path: Path, names: tuple[str, ...], failing: str
+) -> None:
+    cp = f'#!/bin/sh\ncase $* in *{failing}*) echo "cp: Input/output error" >&2; exit 1 ;; esac\nexec /bin/cp "$@"\n'
+    told = v2_content(look_into_the_v2_store(tmp_path, *names, etcdutl=CLEAN, cp=cp))
+    assert told.startswith("no whole copy of the log in ")
+    assert "cp: " in told
+
+
+def test_a_raft_snapshot_that_etcd_removes_meanwhile_is_not_missed(tmp_path: Path) -> None:
+    cp = '#!/bin/sh\ncase $* in *1.snap*) rm "$1" ;; esac\nexec /bin/cp "$@"\n'
+    (told,) = look_into_the_v2_store(tmp_path, *LOG, cp=cp)
+    assert "1.wal" in told
+    assert "2.snap" in told
+    assert "1.snap" not in told
