@@ -62,7 +62,28 @@ once() { # origin
   printf '{"written by":"etcd-steward","file":"%s","sha256":"%s","size":%s,"revision":%s,"keys":%s,"hash":%s,"compact_revision":%s,"total_keys":%s,"cluster":"%s","cluster_id":"%016x","member":"%s","member_id":"%016x","version":"%s","time":"%s","seconds":%s,"origin":"%s"}\n' \
     "$name.db" "$(digest <"$work/db")" "$(stat -c %s "$work/db")" "$at" "${keys:-0}" "${hash:-null}" "${compacted:-null}" \
     "$total" "$cluster" "$(say "$status" | number cluster_id)" "$member" "$(say "$status" | number member_id)" \
-    "$(say "$status" | word version)" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json"
+    "$(say "$status" | word version)" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json" && grep -q '}$' "$work/json" ||
+    { broken "found no way to write $work/json, wanted the manifest there; next: look at the disk"; return 2; }
+}
+
+# Both lie in $folder at the end, or neither. The manifest comes last, as nothing counts without it, and a run that is
+# killed between the two is completed by the next one (`tidy`).
+settle() {
+  said=$({ dd if=/dev/null of="$work/json" conv=notrunc,fsync && mv "$work/db" "$folder/$name.db" &&
+    mv "$work/json" "$folder/$name.json"; } 2>&1) && return
+  rm -f "$folder/$name.db"
+  broken "found that the snapshot could not be put into $folder ($(say "$said" | tail -n 1)), wanted it there; next: look at the disk"
+}
+
+# Clears what an ended run has left; a database that it had already put in its place gets its manifest.
+tidy() {
+  for left in "$folder"/.taking.*; do
+    file=$(head -n 1 "$left/json" 2>/dev/null | word file)
+    if [ -n "$file" ] && [ ! -e "$left/db" ] && [ -f "$folder/$file" ]; then
+      mv "$left/json" "$folder/${file%.db}.json" || continue
+    fi
+    rm -rf "$left"
+  done
 }
 
 take() { # origin
@@ -75,12 +96,12 @@ take() { # origin
     return 1
   fi
   room "$size" || return 1
-  work=$(mktemp -d "$folder/.taking.XXXXXX")
+  work=$(mktemp -d "$folder/.taking.XXXXXX") ||
+    { broken "found no way to make a folder in $folder, wanted one; next: look at the disk"; return 1; }
   floor=1 tries=1
   while once "$1"; outcome=$?; [ $outcome = 1 ] && [ $tries -lt 4 ]; do tries=$((tries + 1)); done
   if [ $outcome = 0 ]; then
-    dd if=/dev/null of="$work/json" conv=notrunc,fsync 2>/dev/null
-    mv "$work/db" "$folder/$name.db" && mv "$work/json" "$folder/$name.json"
+    settle || outcome=2
   elif [ $outcome = 1 ]; then broken "found a compaction during each of $tries tries, wanted none; next: run again"; fi
   rm -rf "$work"
   return $outcome
@@ -141,7 +162,7 @@ alone() { # file what
 snapshot() { # origin: scheduled is taken only when due
   ready || return 1
   alone "$folder/.lock" "snapshot being taken" || return 1
-  rm -rf "$folder"/.taking.*
+  tidy
   if [ "$1" = scheduled ] && ! due; then say "none is due"; return 0; fi
   take "$1" || return 1
   made=$folder/$name
