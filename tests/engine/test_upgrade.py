@@ -195,18 +195,23 @@ def test_f35_members_that_differ_are_left_as_they_are(tmp_path, mode):
     assert living.happened("stop") == living.happened(SNAPSHOT) == []
 
 
+def earlier(living, line, digest="ab" * 32):
+    """Let a snapshot lie on the second host, whose file has a digest."""
+    living.hosts[N2].lines.insert(-1, f"snapshot {line}")
+    file, answer = json.loads(line)["file"], living.hosts[N2].reply
+
+    def reply(command):
+        return [digest] if f"sha256sum </var/lib/etcd-snapshots/{file}" in command else answer(command)
+
+    living.hosts[N2].reply = reply
+
+
 def test_an_upgrade_goes_on_with_the_snapshot_of_its_first_try_only_while_that_is_whole(tmp_path):
     for digest, taken in (("ab" * 32, 0), ("cd" * 32, 1)):
         living = climbing(tmp_path / digest[:2])
         living.versions[N1] = "3.5.30"
         living._show()
-        living.hosts[N2].lines.insert(-1, f"snapshot {manifest(living.world)}")
-        answer = living.reply
-
-        def reply(host, command, answer=answer, digest=digest):
-            return [digest] if "sha256sum </var/lib/etcd-snapshots/a.db" in command else answer(host, command)
-
-        living.hosts[N2].reply = lambda command, reply=reply: reply(N2, command)
+        earlier(living, manifest(living.world), digest)
         result = run_deploy(living.hosts, upgrade)
         assert (result.refused, result.failed) == ("", set())
         assert len(living.happened(SNAPSHOT)) == taken
@@ -323,6 +328,18 @@ def test_f31_from_one_3_6_to_another_nobody_is_asked_about_the_old_stores(tmp_pa
     assert (result.refused, result.failed) == ("", set())
     assert set(living.versions.values()) == {"3.6.14"}
     assert living.happened(V2) == []
+
+
+def test_f30_the_members_are_never_read_out_of_an_earlier_snapshot(tmp_path, monkeypatch):
+    world = World(tmp_path / "controller", etcd_version="3.6.14", etcd_upgrade_snapshot="recent")
+    living = Climbing(world, "3.5.33")
+    stores(monkeypatch, living)
+    read = []
+    monkeypatch.setattr(gating, "download", lambda _run, _host, path, _file: read.append(path))
+    earlier(living, manifest(world, file="old.db", revision=9))
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert read == ["/var/lib/etcd-snapshots/a.db"]
 
 
 def test_f30_a_member_that_only_the_database_knows_keeps_every_member_on_3_5(tmp_path, monkeypatch):
