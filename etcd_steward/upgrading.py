@@ -278,8 +278,8 @@ def _room(sight: Sight) -> list[Complaint]:
 def earlier_snapshots(sight: Sight, target: Version) -> list[tuple[str, Manifest]]:
     """List the snapshots that spare a new one before members are restarted; newest first.
 
-    One of this upgrade does, where it is half done; one of the last day does, where the operator says so. The host
-    that has it judges its age, by the clock that stamped it.
+    One of this upgrade does, where it is half done and has left a member down; one of the last day does, where the
+    operator says so. The host that has it judges its age, by the clock that stamped it.
 
     Args:
         sight: what was seen.
@@ -292,13 +292,14 @@ def earlier_snapshots(sight: Sight, target: Version) -> list[tuple[str, Manifest
     if sight.seen is None or (target.minor_line == "3.6" and behind(sight, target)):
         return []
     recent = sight.cluster.settings.etcd_upgrade_snapshot == "recent"
-    half_done = begun(sight, target)
+    # A canary, and whoever follows the others back, is half done too: but all are well, and have written much since.
+    down = begun(sight, target) and not all(state.endpoint.healthy for state in sight.hosts.values())
     found = [
         (host, manifest)
         for host, state in sight.hosts.items()
         for manifest in state.snapshots
         if manifest.cluster_id == f"{sight.seen.id:016x}"
         and 0 <= state.now - manifest.seconds < _RECENT
-        and (recent or (half_done and manifest.origin == ORIGIN))
+        and (recent or (down and manifest.origin == ORIGIN))
     ]
     return sorted(found, key=lambda one: one[1].revision, reverse=True)

@@ -183,7 +183,11 @@ def test_a_member_that_does_not_start_stops_the_upgrade_and_the_same_command_fin
     tell(writer, f"{before} to {wanted}, {broken.name} failing {mode}")
     assert release(site) == wanted
     assert {name: site.processes()[name] for name in ahead} == {name: done[name] for name in ahead}
-    assert snapshots(site) == taken, "the snapshot of the first try is still good"
+    # Where the member was started by hand, all were well again, and nothing spared the rest a snapshot of its own.
+    more = 1 if mode and untouched else 0
+    assert len(snapshots(site)) == len(taken) + more, (
+        "while it is down, the snapshot of the first try is still good"
+    )
     upgrade(site, wanted).unchanged()
 
 

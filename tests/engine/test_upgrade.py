@@ -209,14 +209,30 @@ def earlier(living, line, digest="ab" * 32):
 def test_an_upgrade_goes_on_with_the_snapshot_of_its_first_try_only_while_that_is_whole(tmp_path):
     for digest, taken in (("ab" * 32, 0), ("cd" * 32, 1)):
         living = climbing(tmp_path / digest[:2])
+        living.running.discard(N1)
         living.versions[N1] = "3.5.30"
-        living._show()
+        living.world.show(N1, "stopped", version="3.5.30")
         earlier(living, manifest(living.world), digest)
         result = run_deploy(living.hosts, upgrade)
         assert (result.refused, result.failed) == ("", set())
         assert len(living.happened(SNAPSHOT)) == taken
         assert set(living.versions.values()) == {"3.5.30"}
-        assert N1 not in living.happened("stop")
+        assert living.happened("start")[0] == N1
+
+
+@pytest.mark.parametrize(("back", "release"), [({}, "3.5.30"), ({"etcd_rollback": True}, "3.5.16")])
+def test_after_a_canary_that_is_well_a_new_snapshot_is_taken_for_the_way_on_and_for_the_way_back(
+    tmp_path, back, release
+):
+    living = Climbing(World(tmp_path / "controller", etcd_version="3.5.30", **back), "3.5.16")
+    living.versions[N1] = "3.5.30"
+    living._show()
+    earlier(living, manifest(living.world, file="canary.db"))
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert len(living.happened(SNAPSHOT)) == 1
+    assert set(living.versions.values()) == {release}
+    assert set(living.happened("stop")) == ({N1} if back else {N2, N3}), "who is done is not restarted"
 
 
 def stores(monkeypatch, living, *strangers):

@@ -200,16 +200,21 @@ def found(made: World) -> list[str]:
     return [manifest.file for _, manifest in earlier_snapshots(made.sight(), parse("3.5.16"))]
 
 
-def test_a_half_done_upgrade_needs_no_second_snapshot_and_a_new_one_does(tmp_path: Path) -> None:
-    half = world(tmp_path, "3.5.16", {"n1": "3.5.16", "n2": "3.4.23", "n3": "3.4.23"})
+def test_an_upgrade_that_left_a_member_down_needs_no_second_snapshot_and_any_other_does(
+    tmp_path: Path,
+) -> None:
+    running = {"n1": "3.5.16", "n2": "3.4.23", "n3": "3.4.23"}
+    half = world(tmp_path, "3.5.16", running)
+    stopped(half, "n1", "3.5.16")
+    canary = world(tmp_path / "c", "3.5.16", running)
     fresh = world(tmp_path / "b", "3.5.16", dict.fromkeys(("n1", "n2", "n3"), "3.4.23"))
-    for made in (half, fresh):
+    for made in (half, canary, fresh):
         snapshot(made, "@fake/n2")
         snapshot(made, "@fake/n2", file="scheduled.db", origin="scheduled")
         snapshot(made, "@fake/n2", file="foreign.db", cluster_id="0" * 16)
         snapshot(made, "@fake/n2", file="old.db", seconds=int(time.time()) - 90000)
         snapshot(made, "@fake/n2", file="clock.db", seconds=int(time.time()) + 90000)
-    assert (found(half), found(fresh)) == (["a.db"], [])
+    assert (found(half), found(canary), found(fresh)) == (["a.db"], [], [])
 
 
 def test_only_the_operators_word_lets_a_recent_snapshot_do(tmp_path: Path) -> None:
