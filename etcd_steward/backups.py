@@ -11,7 +11,7 @@ from typing import IO
 
 from etcd_steward.locking import has_ended, mark
 from etcd_steward.settings import Settings
-from etcd_steward.snapshots import Manifest, prunable, read_all
+from etcd_steward.snapshots import Manifest, prunable
 
 __all__ = ["backup_folder", "digest", "keep", "kept", "prune"]
 
@@ -28,10 +28,13 @@ def kept(folder: Path) -> list[Manifest]:
         folder: the folder, which may be missing.
 
     Returns:
-        The manifests whose files are there; what cannot be read is none.
+        The manifests whose files are there; what cannot be read is none, nor is one whose name is not that of its file.
     """
-    found = read_all([_read(path) for path in sorted(folder.glob("*.json"))])
-    return [one for one in found if (folder / one.file).is_file()]
+    # As on the hosts: a copy of a manifest must not let the file that both name count twice.
+    found = [(path, Manifest.read(_read(path))) for path in sorted(folder.glob("*.json"))]
+    return [
+        one for path, one in found if one and one.file == f"{path.stem}.db" and (folder / one.file).is_file()
+    ]
 
 
 def _read(path: Path) -> str:
@@ -115,6 +118,7 @@ def prune(folder: Path, settings: Settings) -> list[str]:
     """
     old = prunable(kept(folder), int(time.time()), settings.etcd_snapshot_keep, settings.etcd_snapshot_days)
     for one in old:
-        (folder / one.file).unlink()
-        (folder / one.file).with_suffix(".json").unlink()
+        # Another run may have been first.
+        (folder / one.file).unlink(missing_ok=True)
+        (folder / one.file).with_suffix(".json").unlink(missing_ok=True)
     return [one.file for one in old]

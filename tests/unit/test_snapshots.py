@@ -341,6 +341,33 @@ def test_copies_on_the_controller_are_readable_by_nobody_else_and_stay_out_of_gi
     assert backups.kept(folder) == [right]
 
 
+def copies(folder: Path, count: int) -> list[Manifest]:
+    found = [manifest(file=f"pi-n1-r{number}.db", revision=number) for number in range(count)]
+    for one in found:
+        (folder / one.file).write_text("")
+        (folder / one.file).with_suffix(".json").write_text(one.line + "\n")
+    return found
+
+
+def test_a_copy_of_a_manifest_neither_counts_nor_keeps_the_controller_from_pruning(tmp_path: Path) -> None:
+    oldest, *newer = copies(tmp_path, 4)
+    (tmp_path / "pi-n1-r0 (copy).json").write_text(oldest.line)
+    (tmp_path / "noted.json").write_text(newer[-1].line)
+    assert sorted(one.file for one in backups.kept(tmp_path)) == [one.file for one in (oldest, *newer)]
+    assert backups.prune(tmp_path, Settings(etcd_snapshot_keep=3)) == [oldest.file]
+    assert backups.kept(tmp_path) == newer
+
+
+def test_a_copy_that_another_run_has_just_pruned_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = copies(tmp_path, 4)
+    monkeypatch.setattr(backups, "kept", lambda _folder: found)
+    for left in tmp_path.glob("pi-n1-r0.*"):
+        left.unlink()
+    assert backups.prune(tmp_path, Settings(etcd_snapshot_keep=3)) == [found[0].file]
+
+
 @pytest.mark.parametrize("pattern", ["n{}", "etcd-{}", "pi-{}.example.org", "10-0-0-{}"])
 def test_the_members_take_their_snapshots_at_different_minutes(pattern: str) -> None:
     members = [replace(cluster().members[0], name=pattern.format(number)) for number in range(1, 12)]
