@@ -98,7 +98,12 @@ def secure(run: Converge, step: Version) -> Secured:
         question = Script("digest", f"sha256sum <{shlex.quote(path)} | cut -d ' ' -f 1")
         if ask(run.cluster_run, host, question) == [manifest.sha256]:
             return Secured(host, manifest)
-    member, complaints = giver(sight, run.cluster_run.limited())
+    limit, running = run.cluster_run.limited(), running_versions(sight.hosts)
+    # What a newer release has written the older one may not open, and 3.5's list of members is in a database of 3.5.
+    oldest = {host for host in limit if running.get(host) == min(running.values(), default=None)}
+    member, complaints = giver(sight, oldest)
+    if member is None:
+        member, complaints = giver(sight, limit)
     if member is None:
         return Secured("", None, "; ".join(map(str, complaints)))
     made = take(run.cluster_run, run.cluster_run.name, member, ORIGIN)

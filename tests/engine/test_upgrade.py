@@ -220,6 +220,16 @@ def test_an_upgrade_goes_on_with_the_snapshot_of_its_first_try_only_while_that_i
         assert living.happened("start")[0] == N1
 
 
+def test_the_snapshot_comes_from_a_member_that_still_runs_the_older_release(tmp_path):
+    living = climbing(tmp_path)
+    living.leader = living.world.cluster.member(N3)
+    living.versions[N1] = "3.5.30"
+    living._show()
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.happened(SNAPSHOT) == [N2]
+
+
 @pytest.mark.parametrize(("back", "release"), [({}, "3.5.30"), ({"etcd_rollback": True}, "3.5.16")])
 def test_after_a_canary_that_is_well_a_new_snapshot_is_taken_for_the_way_on_and_for_the_way_back(
     tmp_path, back, release
