@@ -93,7 +93,7 @@ class Store:
             PkiError: Some file is already there, another run works here, or the folder cannot be written.
         """
         with file_errors_told():
-            self._make_folder()
+            self.make_folder()
             with self._lock(fcntl.LOCK_EX):
                 if present := self._present():
                     raise PkiError(
@@ -109,6 +109,16 @@ class Store:
                 _write_new(self.folder, dict(zip((*_CERTIFICATES, *_KEYS), contents, strict=True)))
         return Authorities(client, peer)
 
+    def make_folder(self) -> None:
+        """Make the folder, for this account alone and hidden from git."""
+        # Only a parent that we make is ours to hide from git: another one may be the user's repository.
+        if not self.folder.parent.exists():
+            self.folder.parent.mkdir(mode=0o700, parents=True)
+            _hide_from_git(self.folder.parent)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.folder.chmod(0o700)
+        _hide_from_git(self.folder)
+
     def _present(self) -> list[str]:
         # A folder that cannot be listed must raise: taken for empty, it would get new authorities.
         try:
@@ -121,15 +131,6 @@ class Store:
     def _missing(present: list[str]) -> list[str]:
         wanted = (*_CERTIFICATES, *_KEYS) if any(key in present for key in _KEYS) else _CERTIFICATES
         return [name for name in wanted if name not in present]
-
-    def _make_folder(self) -> None:
-        # Only a parent that we make is ours to hide from git: another one may be the user's repository.
-        if not self.folder.parent.exists():
-            self.folder.parent.mkdir(mode=0o700, parents=True)
-            _hide_from_git(self.folder.parent)
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self.folder.chmod(0o700)
-        _hide_from_git(self.folder)
 
     @contextmanager
     def _lock(self, kind: int) -> Iterator[None]:

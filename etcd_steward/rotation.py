@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,17 +13,14 @@ from etcd_steward.certificates import bundle, read_certificate
 from etcd_steward.credentials import Credentials, brought, pki_folder
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
-from etcd_steward.pki import BACKDATE
 from etcd_steward.topology import Cluster, Member
 from etcd_steward.work import ROLES
 
 __all__ = [
     "PHASES",
     "Phase",
-    "adopt_next",
     "allowed",
     "following",
-    "just_rotated",
     "next_folder",
     "not_ready",
     "phases_left",
@@ -36,10 +31,6 @@ __all__ = [
 
 Phase = Literal["trust both", "reissue", "trust the new one"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
-
-# A rerun of a rotation that has ended shall not begin another one.
-_YOUNG = timedelta(days=1)
-_FILES = ("ca.pem", "peer-ca.pem", "ca-key.pem", "peer-ca-key.pem")
 
 
 def next_folder(cluster: Cluster) -> Path:
@@ -247,60 +238,3 @@ def _foreign(credentials: Credentials, carried: int, *, own: bool) -> Complaint 
             "run from the controller that has it; if its key is lost for ever: --data etcd_ca_lost=true",
         )
     return None
-
-
-def just_rotated(credentials: Credentials, now: datetime) -> Path | None:
-    """Find what a rotation has left behind that ended within the last day.
-
-    Args:
-        credentials: what is here.
-        now: the controller's time.
-
-    Returns:
-        The folder of the authorities before it; None where there was no such rotation.
-    """
-    here = credentials.here
-    if here is None or now - here.client.certificate.not_valid_before_utc >= BACKDATE + _YOUNG:
-        return None
-    before = _before(credentials.cluster, here)
-    return before if before.exists() else None
-
-
-def _before(cluster: Cluster, authorities: Authorities) -> Path:
-    return pki_folder(cluster.settings) / f"before-{authorities.client.fingerprint[:16]}"
-
-
-def adopt_next(cluster: Cluster, coming: Authorities) -> None:
-    """Make the next authorities the present ones; the old ones are moved aside.
-
-    The next ones stay where they are until the last step, so that a run that was cut off here is finished by another.
-
-    Args:
-        cluster: the cluster.
-        coming: the next authorities, which all hosts carry alone.
-    """
-    folder, waiting, aside = pki_folder(cluster.settings), next_folder(cluster), _before(cluster, coming)
-    if brought(cluster.settings, keys=False) is not None:
-        # They stay where the operator keeps them; what else waits here was never made the present one.
-        _put_away(waiting)
-        return
-    aside.mkdir(mode=0o700, exist_ok=True)
-    for name in _FILES:
-        present, new = folder / name, waiting / name
-        known = new.exists() and present.exists() and present.read_bytes() == new.read_bytes()
-        if present.exists() and not known and not (aside / name).exists():
-            present.rename(aside / name)
-    for name in _FILES:
-        if (waiting / name).exists():
-            # Copied with its mode into a folder of ours alone; a key is never half there under its name.
-            shutil.copy2(waiting / name, folder / f".{name}.new")
-            (folder / f".{name}.new").rename(folder / name)
-    done = _put_away(waiting)
-    for name in _FILES:
-        # They lie one folder above now; a second copy of a key would only be one more to guard.
-        (done / name).unlink(missing_ok=True)
-
-
-def _put_away(waiting: Path) -> Path:
-    done = waiting.with_name(f"next-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    return waiting.rename(done)

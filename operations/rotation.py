@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import DeployError, FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.authority import PkiError, Store
+from etcd_steward.authority import PkiError
 from etcd_steward.failing import fail, failing, not_now
+from etcd_steward.next_authorities import adopt_next, make_next
 from etcd_steward.rotation import (
     PHASES,
     Phase,
-    adopt_next,
     following,
     next_folder,
     not_ready,
     phases_left,
     trust_both_file,
 )
-from etcd_steward.work import subject
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -49,18 +48,7 @@ def made(run: ClusterRun) -> Commands:
         return
 
     def make() -> None:
-        folder, settings = next_folder(cluster), cluster.settings
-        coming = following(cluster, keys=False)
-        if coming is None:
-            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            name = f"{cluster.name}, {run.now():%Y-%m-%d}"
-            coming = Store(folder).create(
-                subject(settings.etcd_subject), settings.etcd_ca_days, run.now(), name
-            )
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        carried = (run.planned()[0].credentials.carried or ("",))[0]
-        both = carried if coming.client.pem in carried else carried + coming.client.pem
-        trust_both_file(cluster).write_text(both)
+        make_next(cluster, (run.planned()[0].credentials.carried or ("",))[0], run.now())
 
     def command(state: State, host: Host) -> bool:
         try:

@@ -10,12 +10,12 @@ from etcd_steward.cli_mode import apart
 from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.job import Scope
+from etcd_steward.next_authorities import just_rotated
 from etcd_steward.operations import cluster, membership, rotation
 from etcd_steward.rotation import (
     PHASES,
     Phase,
     allowed,
-    just_rotated,
     next_folder,
     not_ready,
     phases_left,

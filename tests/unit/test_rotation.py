@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +13,12 @@ from etcd_steward.authority import Authorities, Store
 from etcd_steward.certificates import Role, Subject
 from etcd_steward.credentials import Credentials
 from etcd_steward.job import Scope, make_job
+from etcd_steward.next_authorities import adopt_next, just_rotated, make_next
 from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
 from etcd_steward.rotation import (
     PHASES,
-    adopt_next,
     allowed,
-    just_rotated,
     next_folder,
     phases_left,
     reasons_against_rotation,
@@ -243,3 +244,30 @@ def test_the_phases_around_the_reissue_bring_no_certificate(tmp_path: Path) -> N
         for scope in [Scope(phase=phase, certificates_only=phase == "reissue")]
     }
     assert certificates == {"trust both": {0}, "reissue": {4}, "trust the new one": {0}}
+
+
+def test_keys_that_a_controller_gets_by_a_rotation_are_hidden_from_git_and_from_other_accounts(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    assert world.authorities is not None
+    shutil.rmtree(world.pki)
+    make_next(world.cluster, world.authorities.client.pem, NOW)
+    new = Store(next_folder(world.cluster)).load()
+    assert new is not None
+    adopt_next(world.cluster, new)
+    folder = world.pki / "etcd"
+    assert (folder / "ca-key.pem").exists()
+    for one in (world.pki, folder):
+        assert (one / ".gitignore").read_text() == "*\n"
+        assert stat.S_IMODE(one.stat().st_mode) == 0o700
+
+
+def test_a_rotation_that_began_without_hiding_the_folder_hides_it_before_keys_lie_there(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    new, folder = next_of(world), world.pki / "etcd"
+    (folder / ".gitignore").unlink()
+    adopt_next(world.cluster, new)
+    assert (folder / ".gitignore").read_text() == "*\n"
