@@ -7,17 +7,42 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from etcd_steward.authority import Authorities, Store
+from etcd_steward.certificates import bundle
 from etcd_steward.credentials import Credentials, brought, pki_folder
 from etcd_steward.pki import BACKDATE
 from etcd_steward.rotation import following, next_folder, trust_both_file
 from etcd_steward.topology import Cluster
 from etcd_steward.work import subject
 
-__all__ = ["adopt_next", "just_rotated", "make_next"]
+__all__ = ["adopt_next", "just_rotated", "make_next", "next_made"]
 
 # A rerun of a rotation that has ended shall not begin another one.
 _YOUNG = timedelta(days=1)
 _FILES = ("ca.pem", "peer-ca.pem", "ca-key.pem", "peer-ca-key.pem")
+
+
+def next_made(cluster: Cluster) -> bool:
+    """Tell whether the next authorities are there, with a bundle for clients that holds them.
+
+    Args:
+        cluster: the cluster.
+
+    Returns:
+        Whether nothing is left to make; a bundle of a rotation to another authority does not count.
+
+    Raises:
+        PkiError: they cannot be read or used.
+    """
+    coming = following(cluster, keys=False)
+    return coming is not None and _bundled(cluster, coming)
+
+
+def _bundled(cluster: Cluster, coming: Authorities) -> bool:
+    try:
+        pem = trust_both_file(cluster).read_text()
+    except FileNotFoundError:
+        return False
+    return coming.client.fingerprint in {one.fingerprint for one in bundle(pem)}
 
 
 def make_next(cluster: Cluster, carried: str, now: datetime) -> None:
@@ -38,8 +63,14 @@ def make_next(cluster: Cluster, carried: str, now: datetime) -> None:
     coming = following(cluster, keys=False) or store.create(
         subject(settings.etcd_subject), settings.etcd_ca_days, now, f"{cluster.name}, {now:%Y-%m-%d}"
     )
+    if _bundled(cluster, coming):
+        return
     both = carried if coming.client.pem in carried else carried + coming.client.pem
-    trust_both_file(cluster).write_text(both)
+    # A run that is killed here must not leave half a bundle under the name that clients are given.
+    path = trust_both_file(cluster)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(both)
+    temporary.rename(path)
 
 
 def just_rotated(credentials: Credentials, now: datetime) -> Path | None:

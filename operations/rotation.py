@@ -10,7 +10,7 @@ from pyinfra.api import DeployError, FunctionCommand, Host, State, StringCommand
 
 from etcd_steward.authority import PkiError
 from etcd_steward.failing import fail, failing, not_now
-from etcd_steward.next_authorities import adopt_next, make_next
+from etcd_steward.next_authorities import adopt_next, make_next, next_made
 from etcd_steward.rotation import (
     PHASES,
     Phase,
@@ -18,7 +18,6 @@ from etcd_steward.rotation import (
     next_folder,
     not_ready,
     phases_left,
-    trust_both_file,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def made(run: ClusterRun) -> Commands:
     """
     host = context.host
     cluster = run.planned()[0].cluster
-    if trust_both_file(cluster).exists() and following(cluster, keys=False) is not None:
+    if next_made(cluster):
         host.noop("the next authorities are already made")
         return
     instead = not_now(host, run.failures, StringCommand("# make the next authorities"), "not made")

@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from etcd_steward.authority import Authorities, Store
-from etcd_steward.certificates import Role, Subject
+from etcd_steward.certificates import Role, Subject, bundle
 from etcd_steward.credentials import Credentials
 from etcd_steward.job import Scope, make_job
-from etcd_steward.next_authorities import adopt_next, just_rotated, make_next
+from etcd_steward.next_authorities import adopt_next, just_rotated, make_next, next_made
 from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
 from etcd_steward.rotation import (
@@ -23,6 +25,7 @@ from etcd_steward.rotation import (
     phases_left,
     reasons_against_rotation,
     rotated,
+    trust_both_file,
 )
 from etcd_steward.work import ROLES, leaf_spec
 from tests.engine.fakes import World
@@ -271,3 +274,39 @@ def test_a_rotation_that_began_without_hiding_the_folder_hides_it_before_keys_li
     (folder / ".gitignore").unlink()
     adopt_next(world.cluster, new)
     assert (folder / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize("left_by", ["a rotation to another authority", "a run that was killed"])
+def test_a_bundle_that_lacks_the_coming_authority_is_made_again(tmp_path: Path, left_by: str) -> None:
+    world = World(tmp_path, **own_authorities(tmp_path / "own"))
+    old, own, other = world.authorities, Store(tmp_path / "own").load(), next_of(world)
+    assert old is not None
+    assert own is not None
+    file = trust_both_file(world.cluster)
+    file.write_text(old.client.pem + other.client.pem if "another" in left_by else "")
+    assert not next_made(world.cluster)
+    make_next(world.cluster, old.client.pem, NOW)
+    assert [one.fingerprint for one in bundle(file.read_text())] == [
+        old.client.fingerprint,
+        own.client.fingerprint,
+    ]
+    assert next_made(world.cluster)
+
+
+def test_a_bundle_appears_under_its_name_only_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    assert world.authorities is not None
+
+    def killed(path: Path, _text: str) -> None:
+        path.touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_next(world.cluster, world.authorities.client.pem, NOW)
+    assert not trust_both_file(world.cluster).exists()
+    make_next(world.cluster, world.authorities.client.pem, NOW)
+    assert next_made(world.cluster)
