@@ -42,9 +42,11 @@ def rotate_ca() -> None:
     sight = found.planned()[0]
     names = {member.host: member.name for member in sight.cluster.members}
     unchanged: Converge = found.once("unchanged", lambda: Converge(found, Scope(), "unchanged"))
-    last = passes[-1] if passes else unchanged
+    first, last = (passes[0], passes[-1]) if passes else (unchanged, unchanged)
+    # What speaks against the run is told once, before any operation begins.
+    first.job()
 
-    cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="rotate_ca")
+    cluster.confirmed(name="Look again", run=first, verb="rotate_ca")
     if passes:
         rotation.made(name="Make the next authorities", run=found)
     for run, phase in zip(passes, phases, strict=True):

@@ -146,6 +146,16 @@ def test_a_dry_rotation_makes_nothing_and_shows_the_operations_of_the_run(tmp_pa
     assert run_deploy(world.hosts, rotate_ca, data=ready).operations == planned.operations
 
 
+def test_what_speaks_against_a_rotation_is_told_before_any_operation_begins(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.hosts[HOSTS[2]].reachable = False
+    Living(world)
+    result = run_deploy(world.hosts, rotate_ca)
+    assert "@fake/n3: found no answer" in result.refused
+    assert "Starting operation" not in result.log
+    assert result.only_looked
+
+
 def bring(folder: Path, world: World, authorities: Authorities, days: int = 300) -> None:
     """Put ready-made pairs for all members into a folder."""
     for member in world.cluster.members:
