@@ -9,6 +9,7 @@ from pyinfra import context
 from pyinfra.api import DeployError, FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.authority import PkiError
+from etcd_steward.errors import Complaint
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.next_authorities import adopt_next, make_next, next_made
 from etcd_steward.rotation import (
@@ -16,7 +17,6 @@ from etcd_steward.rotation import (
     Phase,
     following,
     next_folder,
-    not_ready,
     phases_left,
 )
 
@@ -96,17 +96,17 @@ def gated(run: Converge, phase: Phase) -> Commands:
 
 
 @operation()
-def adopted(run: ClusterRun, waiting_for: Phase | None) -> Commands:
+def adopted(run: ClusterRun, waiting: tuple[Complaint, ...]) -> Commands:
     """
     Make the next authorities the present ones, once every host carries them alone.
 
     + run: the run of this cluster
-    + waiting_for: the phase before which this run ends, until all clients are ready for it
+    + waiting: why this run ends before all phases, until the clients are ready for the next one
     """
     host = context.host
     cluster = run.planned()[0].cluster
     if not host.state.is_executing:
-        if next_folder(cluster).exists() or waiting_for is not None:
+        if next_folder(cluster).exists() or waiting:
             yield StringCommand("# adopt the next authorities, or wait for the clients")
         else:
             host.noop("is judged when it is executed")
@@ -115,9 +115,8 @@ def adopted(run: ClusterRun, waiting_for: Phase | None) -> Commands:
     def adopt() -> str:
         if run.failures.hosts:
             return run.failures.told("not adopted")
-        if waiting_for is not None:
-            complaint = not_ready(cluster, waiting_for)
-            return f"found {complaint.found}, wanted {complaint.wanted}; next: {complaint.next}"
+        if waiting:
+            return "; ".join(str(one).removeprefix(f"{cluster.name}: ") for one in waiting)
         coming = following(cluster, keys=False) if next_folder(cluster).exists() else None
         if coming is None:
             return ""

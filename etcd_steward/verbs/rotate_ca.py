@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import takewhile
+
 from pyinfra import context, logger
 from pyinfra.api import DeployError, deploy
 
 from etcd_steward.authority import PkiError
 from etcd_steward.cli_mode import apart
+from etcd_steward.clients_seen import look_at_clients, not_ready_yet
 from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
+from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope
 from etcd_steward.next_authorities import just_rotated
 from etcd_steward.operations import cluster, membership, rotation
@@ -16,6 +21,7 @@ from etcd_steward.rotation import (
     PHASES,
     Phase,
     allowed,
+    following,
     next_folder,
     not_ready,
     phases_left,
@@ -36,8 +42,9 @@ def rotate_ca() -> None:
         host.noop("no member of an etcd cluster")
         return
     left: list[Phase] = found.once("phases", lambda: _phases(found))
-    phases = allowed(left, found.settings[host.name].etcd_clients_ready)
-    waiting_for = next((phase for phase in left if phase not in phases), None)
+    waiting: Mapping[Phase, tuple[Complaint, ...]] = found.once("waiting", lambda: _waiting(found, left))
+    phases = list(takewhile(lambda phase: phase not in waiting, left))
+    until = next(iter(waiting.values()), ())
     passes = [_pass(found, phase) for phase in phases]
     sight = found.planned()[0]
     names = {member.host: member.name for member in sight.cluster.members}
@@ -56,7 +63,7 @@ def rotate_ca() -> None:
         for turned in host.loop(tuple(names)):
             if turned == host.name:
                 membership.turn(name=f"{phase.capitalize()} on {names[turned]}", run=run, _serial=True)
-    rotation.adopted(name="Adopt the next authorities", run=found, waiting_for=waiting_for)
+    rotation.adopted(name="Adopt the next authorities", run=found, waiting=until)
     cluster.verified(name="Verify the cluster", run=last)
 
 
@@ -80,9 +87,25 @@ def _phases(found: ClusterRun) -> list[Phase]:
             f"    {found.name}: all members trust the authority of etcd_ca_cert alone; nothing is left to rotate"
         )
     refuse(apart(found, TOGETHER) if phases else [])
-    if phases and not allowed(phases, settings.etcd_clients_ready):
-        refuse([not_ready(sight.cluster, phases[0])])
     return phases
+
+
+def _waiting(found: ClusterRun, left: list[Phase]) -> dict[Phase, tuple[Complaint, ...]]:
+    """Say for which phases the clients have to be waited for, those that are known and those that are not."""
+    cluster = found.planned()[0].cluster
+    may = allowed(left, cluster.settings.etcd_clients_ready)
+    clients = look_at_clients(found) if left else []
+    coming = following(cluster, keys=False)
+    told = {
+        phase: (
+            *([] if phase in may else [not_ready(cluster, phase)]),
+            *not_ready_yet(cluster, phase, clients, coming),
+        )
+        for phase in left
+    }
+    if left:
+        refuse(list(told[left[0]]))
+    return {phase: complaints for phase, complaints in told.items() if complaints}
 
 
 def _pass(found: ClusterRun, phase: Phase) -> Converge:

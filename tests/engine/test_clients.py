@@ -12,9 +12,10 @@ from etcd_steward.authority import Store
 from etcd_steward.certificates import LeafSpec, bundle, read_certificate
 from etcd_steward.pki import issue
 from etcd_steward.rotation import next_folder
-from etcd_steward.verbs import clients
+from etcd_steward.verbs import clients, rotate_ca
 from etcd_steward.work import subject
 from tests.engine.fakes import FakeHost, Result, World, run_deploy
+from tests.engine.living import Living, value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ class App:
             KEY: (pair.key_pem, mode, "root:root"),
         }
 
-    def reply(self, command: str) -> list[str] | None:
+    def reply(self, command: str) -> list[str] | None:  # noqa: PLR0911 - one for each question
         if "uname -m" in command:
             return ["x86_64"]
         if ".archive-sha256" in command:
@@ -67,6 +68,10 @@ class App:
                 f"{hashlib.sha256(text.encode()).hexdigest()} {mode} {owner} {path}"
                 for path, (text, mode, owner) in self.files.items()
             ]
+        if 'print "pem "' in command:
+            asked = value(command, "files").split()
+            pems = [(path, self.files[path][0]) for path in asked if path in self.files]
+            return [*(f"pem {path} {line}" for path, pem in pems for line in pem.splitlines()), "end"]
         if "|| cat " in command:
             return self.files.get(CERTIFICATE, ("", "", ""))[0].splitlines()
         if "reached $endpoint" in command:
@@ -76,6 +81,9 @@ class App:
                 for url in urls
             ]
         return []
+
+    def rotate(self, **options: object) -> Result:
+        return run_deploy(self.hosts, rotate_ca, data={"etcd_clients_ready": True}, **options)  # type: ignore[arg-type]
 
     def run(self, **options: object) -> Result:
         return run_deploy(self.hosts, clients, **options)  # type: ignore[arg-type]
@@ -215,3 +223,67 @@ def test_f16_while_a_rotation_is_under_way_clients_trust_both_and_show_the_next_
     leaf = read_certificate(rest[rest.index("# key-sha256") :])
     assert leaf is not None
     assert leaf.issued_by([coming.client]) is not None
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["its files of before", "no files yet"])
+def test_a_rotation_waits_for_a_client_of_the_inventory_whatever_is_said_of_the_clients(
+    world: World, given: bool
+) -> None:
+    app = App(world)
+    if given:
+        app.give()
+    living = Living(world)
+    result = app.rotate()
+    assert sorted(living.happened("start")) == sorted(world.hosts), "all trust both, and nothing follows"
+    assert not any("Reissue on" in name for name in result.operations)
+    assert (
+        "found clients of the inventory that do not trust the next authority (@fake/app: /etc/etcd-client/ca.pem), "
+        "wanted all of them ready for `reissue`; next: run deploys/clients.py, "
+    ) in result.log
+    assert result.failed == set(world.hosts)
+
+
+def test_a_rotation_does_not_end_while_a_client_of_the_inventory_is_out_of_reach(world: World) -> None:
+    app = App(world)
+    app.host.reachable = False
+    Living(world)
+    names = app.rotate(mode="dry").operations
+    assert any("Reissue on" in name for name in names)
+    assert not any("Trust the new one on" in name for name in names)
+
+
+def test_a_rotation_passes_a_client_that_trusts_and_shows_the_next_authority(world: World) -> None:
+    app = App(world)
+    old, coming = (
+        world.authorities,
+        Store(next_folder(world.cluster)).create(subject({}), 3650, datetime.now(UTC), "etcd, next"),
+    )
+    assert old is not None
+    app.give(ca=old.client.pem + coming.client.pem)
+    assert not any("Trust the new one on" in name for name in app.rotate(mode="dry").operations)
+    spec = LeafSpec("client", "app", subject=subject({}), days=300)
+    app.files[CERTIFICATE] = (
+        issue(coming.client, spec, now=datetime.now(UTC)).certificate_pem,
+        "644",
+        "root:root",
+    )
+    assert any("Trust the new one on" in name for name in app.rotate(mode="dry").operations)
+
+
+@pytest.mark.parametrize(
+    ("data", "groups", "path", "verb"),
+    [
+        ({}, ("k3s_servers",), "/etc/rancher/k3s/etcd/ca.crt", "k3s.py"),
+        ({}, ("control_planes",), "/etc/kubernetes/pki/etcd/ca.crt", "kubernetes.py"),
+        ({"etcd_flannel_network": "10.244.0.0/16"}, ("apps",), "/etc/flanneld/cert/ca.pem", "flannel.py"),
+    ],
+)
+def test_a_rotation_looks_at_the_files_that_other_verbs_give_a_client(
+    world: World, data: dict[str, object], groups: tuple[str, ...], path: str, verb: str
+) -> None:
+    app = App(world, **data)
+    app.host.groups = groups
+    Living(world)
+    result = app.rotate()
+    assert f"(@fake/app: {path})" in result.log
+    assert f"next: run deploys/{verb}" in result.log

@@ -1,0 +1,163 @@
+"""The clients of the inventory as a rotation sees them: what lies on their hosts, and which phase would cut them off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gevent
+
+from etcd_steward import flannel_host, k3s_look
+from etcd_steward.certificates import bundle, chained
+from etcd_steward.clients import Bundle, wanted_bundle
+from etcd_steward.clusters import clients_of
+from etcd_steward.control_planes import BUNDLE
+from etcd_steward.credentials import self_made
+from etcd_steward.errors import Complaint
+from etcd_steward.shell import script
+from etcd_steward.talk import ask
+
+if TYPE_CHECKING:
+    from etcd_steward.authority import Authorities
+    from etcd_steward.rotation import Phase
+    from etcd_steward.run import ClusterRun
+    from etcd_steward.settings import Settings
+    from etcd_steward.topology import Cluster
+
+__all__ = ["ClientFiles", "look_at_clients", "not_ready_yet"]
+
+
+@dataclass(frozen=True)
+class ClientFiles:
+    """One bundle of one client as it lies on its host.
+
+    Args:
+        host: the inventory's name of the host.
+        verb: the script in `deploys/` that gives it the bundle.
+        bundle: the files that it has by its settings.
+        ca: PEM of the authorities that it trusts; empty where there is none.
+        certificate: PEM of what it shows; empty where there is none.
+        problem: why nothing is known of it; empty where it answered.
+    """
+
+    host: str
+    verb: str
+    bundle: Bundle
+    ca: str = ""
+    certificate: str = ""
+    problem: str = ""
+
+
+def look_at_clients(run: ClusterRun) -> list[ClientFiles]:
+    """Look at the clients that the inventory knows of, side by side.
+
+    Args:
+        run: the run of their cluster.
+
+    Returns:
+        Their bundles, in the inventory's order.
+    """
+    jobs = [gevent.spawn(_look, run, name, own) for name, own in clients_of(run.state, run.name).items()]
+    gevent.joinall(jobs)
+    return [one for job in jobs for one in job.get()]
+
+
+def _look(run: ClusterRun, name: str, settings: Settings) -> list[ClientFiles]:
+    bundles = _bundles(run, name, settings)
+    host = run.state.inventory.get_host(name)
+    if not host.connected and host in run.state.failed_hosts:
+        # pyinfra has just tried; a second try would double the wait.
+        return _unseen(name, bundles, "pyinfra could not connect")
+    files = [path for _, one in bundles for path in (one.ca, one.certificate)]
+    try:
+        lines = ask(run, name, script("client-look.sh", files=files))
+    except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
+        return _unseen(name, bundles, str(error) or type(error).__name__)
+    if not lines or lines[-1] != "end":
+        return _unseen(name, bundles, "it did not answer")
+    pems: dict[str, str] = {}
+    for line in lines[:-1]:
+        path, _, text = line.removeprefix("pem ").partition(" ")
+        pems[path] = pems.get(path, "") + f"{text}\n"
+    found = [
+        ClientFiles(name, verb, one, pems.get(one.ca, ""), pems.get(one.certificate, ""))
+        for verb, one in bundles
+    ]
+    # A host that uses one of its bundles needs no other; one without any is not known to be ready.
+    return [one for one in found if one.ca or one.certificate] or found[:1]
+
+
+def _unseen(name: str, bundles: Sequence[tuple[str, Bundle]], problem: str) -> list[ClientFiles]:
+    return [ClientFiles(name, *bundles[0], problem=problem)]
+
+
+def _bundles(run: ClusterRun, name: str, settings: Settings) -> list[tuple[str, Bundle]]:
+    def among(group: str) -> bool:
+        return name in {one.name for one in run.state.inventory.groups.get(group, ())}
+
+    bundles = [("clients.py", wanted_bundle(name, settings))]
+    if settings.etcd_flannel_network is not None:
+        bundles.insert(0, ("flannel.py", flannel_host.bundle_of(settings)))
+    if among(settings.etcd_kubernetes_group):
+        bundles.insert(0, ("kubernetes.py", BUNDLE))
+    if among(settings.etcd_k3s_group):
+        bundles.insert(0, ("k3s.py", k3s_look.bundle_of(settings)))
+    return bundles
+
+
+def not_ready_yet(
+    cluster: Cluster, phase: Phase, clients: Sequence[ClientFiles], coming: Authorities | None
+) -> list[Complaint]:
+    """Say which clients of the inventory a phase would cut off.
+
+    Args:
+        cluster: their cluster.
+        phase: the phase.
+        clients: what lies on their hosts.
+        coming: the next authorities; None where they have not been made yet.
+
+    Returns:
+        The complaints.
+    """
+    if phase == "trust both":
+        return []
+    away = [one for one in clients if one.problem]
+    here = [one for one in clients if not one.problem]
+    lacking = [(one, one.bundle.ca) for one in here if not _trusts(one, coming)]
+    showing = [(one, one.bundle.certificate) for one in here if not _shows(one, coming)]
+    found = lacking if phase == "reissue" else lacking + showing
+    complaints = []
+    if found:
+        told = ", ".join(f"{one.host}: {path}" for one, path in found)
+        what = "do not trust" if phase == "reissue" else "do not trust, or show no certificate of,"
+        verbs = " and ".join(dict.fromkeys(f"deploys/{one.verb}" for one, _ in found))
+        cure = "bring these files yourself" if self_made(cluster.settings) else f"run {verbs}"
+        complaints.append(
+            Complaint(
+                cluster.name,
+                f"clients of the inventory that {what} the next authority ({told})",
+                f"all of them ready for `{phase}`",
+                f"{cure}, now that the members trust both, then run again",
+            )
+        )
+    # Whoever was away before the members showed new certificates may have come to trust both since.
+    if away and phase == "trust the new one":
+        told = ", ".join(f"{one.host}: {one.problem}" for one in away)
+        complaints.append(
+            Complaint(
+                cluster.name,
+                f"clients of the inventory out of reach ({told})",
+                "all of them seen with certificates of the next authority",
+                "bring them back and look at them with the same command, or take them out of the inventory",
+            )
+        )
+    return complaints
+
+
+def _trusts(client: ClientFiles, coming: Authorities | None) -> bool:
+    return coming is not None and coming.client.fingerprint in {one.fingerprint for one in bundle(client.ca)}
+
+
+def _shows(client: ClientFiles, coming: Authorities | None) -> bool:
+    return coming is not None and chained(client.certificate, [coming.client])
