@@ -109,6 +109,11 @@ class Store:
                 _write_new(self.folder, dict(zip((*_CERTIFICATES, *_KEYS), contents, strict=True)))
         return Authorities(client, peer)
 
+    def has_keys(self) -> bool:
+        """Tell whether both keys lie there; they are not opened."""
+        with file_errors_told():
+            return set(_KEYS) <= set(self._present())
+
     def make_folder(self) -> None:
         """Make the folder, for this account alone and hidden from git."""
         # Only a parent that we make is ours to hide from git: another one may be the user's repository.

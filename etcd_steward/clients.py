@@ -132,7 +132,9 @@ class ClientRun:
         carried = {one.fingerprint for one in bundle(found.carried[0])} if found.carried else set()
         if coming is None or coming.client.fingerprint not in carried:
             return found
-        return replace(found, here=following(found.cluster), issuers=coming, problem="")
+        here = following(found.cluster)
+        problem = "" if here and here.client.can_sign else "the next authorities are here without their keys"
+        return replace(found, here=here, issuers=coming, problem=problem)
 
     def trusted(self) -> str:
         """PEM of what clients shall trust; both authorities while a rotation is under way."""

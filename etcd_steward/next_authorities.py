@@ -59,8 +59,12 @@ def make_next(cluster: Cluster, carried: str, now: datetime) -> None:
     settings, store = cluster.settings, Store(next_folder(cluster))
     # A controller that never had the present ones has no folder for them yet; the keys lie there in the end.
     Store(store.folder.parent).make_folder()
+    coming = following(cluster, keys=False)
+    if coming is None and any((store.folder / name).exists() for name in _FILES):
+        # Their keys are lost. Hosts may trust them already, so they are kept, and the bundle goes on naming them.
+        _put_away(store.folder)
     store.make_folder()
-    coming = following(cluster, keys=False) or store.create(
+    coming = coming or store.create(
         subject(settings.etcd_subject), settings.etcd_ca_days, now, f"{cluster.name}, {now:%Y-%m-%d}"
     )
     if _bundled(cluster, coming):

@@ -51,12 +51,15 @@ def following(cluster: Cluster, *, keys: bool = True) -> Authorities | None:
         keys: whether to open their keys too.
 
     Returns:
-        The authorities; None where they have not been made yet.
+        The authorities; None where they have not been made yet, or cannot sign and their keys are lost for ever.
 
     Raises:
         PkiError: they cannot be read or used.
     """
-    return brought(cluster.settings, keys=keys) or Store(next_folder(cluster)).load(keys=keys)
+    own, store = brought(cluster.settings, keys=keys), Store(next_folder(cluster))
+    if own is None and cluster.settings.etcd_ca_lost and not store.has_keys():
+        return None
+    return own or store.load(keys=keys)
 
 
 def rotated(credentials: Credentials, phase: Phase) -> Credentials:
@@ -191,7 +194,7 @@ def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> l
     own = brought(settings, keys=False) is not None
     if not phases:
         return []
-    keys = _keys(credentials, coming, own=own)
+    keys = _keys(credentials, coming if "reissue" in phases else None, own=own)
     if keys is not None:
         return [keys]
     carried = bundle(credentials.carried[0])
@@ -210,14 +213,22 @@ def _keys(credentials: Credentials, coming: Authorities | None, *, own: bool) ->
             "the authorities that signed those",
             "set etcd_ca_cert and etcd_peer_ca_cert to them; their keys are not needed",
         )
-    if own and credentials.signing and coming and not (coming.client.can_sign and coming.peer.can_sign):
+    if not credentials.signing or coming is None or (coming.client.can_sign and coming.peer.can_sign):
+        return None
+    if own:
         return Complaint(
             credentials.cluster.name,
             "your own authorities without their keys",
             "keys that sign new certificates",
             "set etcd_ca_key and etcd_peer_ca_key, or bring ready-made files in etcd_certificates_dir",
         )
-    return None
+    return Complaint(
+        credentials.cluster.name,
+        f"the next authorities in {next_folder(credentials.cluster)} without their keys",
+        "keys that sign new certificates",
+        "bring ca-key.pem and peer-ca-key.pem back there; if they are lost for ever: --data etcd_ca_lost=true, "
+        "which puts these authorities aside and makes others",
+    )
 
 
 def _foreign(credentials: Credentials, carried: int, *, own: bool) -> Complaint | None:

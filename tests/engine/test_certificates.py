@@ -156,6 +156,26 @@ def test_what_speaks_against_a_rotation_is_told_before_any_operation_begins(tmp_
     assert result.only_looked
 
 
+def test_a_rotation_whose_next_keys_are_away_touches_no_host_and_one_whose_keys_are_lost_makes_others(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    waiting = world.pki / "etcd" / "next"
+    Store(waiting).create(Subject(), 3650, NOW, "next")
+    for name in ("ca-key.pem", "peer-ca-key.pem"):
+        (waiting / name).unlink()
+    living = Living(world)
+    result = run_deploy(world.hosts, rotate_ca, data={"etcd_clients_ready": True})
+    assert f"found the next authorities in {waiting} without their keys" in result.refused
+    assert living.events == []
+    assert result.only_looked
+    lost = run_deploy(world.hosts, rotate_ca, data={"etcd_ca_lost": True})
+    assert "clients that may not trust the next authority yet" in lost.log
+    assert sorted(living.happened("start")) == list(HOSTS)
+    assert (waiting / "ca-key.pem").exists()
+    assert len(list((world.pki / "etcd").glob("next-*"))) == 1
+
+
 def bring(folder: Path, world: World, authorities: Authorities, days: int = 300) -> None:
     """Put ready-made pairs for all members into a folder."""
     for member in world.cluster.members:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etcd_steward.authority import Store
+from etcd_steward.authority import Authorities, Store
 from etcd_steward.certificates import LeafSpec, bundle, read_certificate
 from etcd_steward.pki import issue
 from etcd_steward.rotation import next_folder
@@ -201,11 +201,8 @@ def test_a_controller_without_the_authority_keeps_what_is_right_and_makes_nothin
     assert "but no authority in" in result.log
 
 
-def test_f16_while_a_rotation_is_under_way_clients_trust_both_and_show_the_next_one(world: World) -> None:
-    app = App(world)
-    app.give()
-    coming = Store(next_folder(world.cluster)).create(subject({}), 3650, datetime.now(UTC), "etcd, next")
-    assert app.run().stdin[APP] == [], "the members do not trust it yet"
+def let_both_be_trusted(world: World, coming: Authorities) -> None:
+    """Let every member carry the next authorities behind the present ones."""
     assert world.authorities is not None
     both = [(world.authorities.client, coming.client), (world.authorities.peer, coming.peer)]
     for host in world.hosts.values():
@@ -214,7 +211,16 @@ def test_f16_while_a_rotation_is_under_way_clients_trust_both_and_show_the_next_
             path = member.settings.certificate_path(kind, member.name)
             last = max(index for index, line in enumerate(host.lines) if line.startswith(f"pem {path} "))
             host.lines[last + 1 : last + 1] = [f"pem {path} {line}" for line in new.pem.splitlines()]
+
+
+def test_f16_while_a_rotation_is_under_way_clients_trust_both_and_show_the_next_one(world: World) -> None:
+    app = App(world)
+    app.give()
+    coming = Store(next_folder(world.cluster)).create(subject({}), 3650, datetime.now(UTC), "etcd, next")
+    assert app.run().stdin[APP] == [], "the members do not trust it yet"
+    let_both_be_trusted(world, coming)
     told = written(app.run())
+    assert world.authorities is not None
     authorities, _, rest = told.partition("-----BEGIN PRIVATE KEY-----")
     assert [one.fingerprint for one in bundle(authorities)] == [
         world.authorities.client.fingerprint,
@@ -223,6 +229,18 @@ def test_f16_while_a_rotation_is_under_way_clients_trust_both_and_show_the_next_
     leaf = read_certificate(rest[rest.index("# key-sha256") :])
     assert leaf is not None
     assert leaf.issued_by([coming.client]) is not None
+
+
+def test_a_client_is_refused_calmly_while_the_next_authority_has_no_key_here(world: World) -> None:
+    app = App(world)
+    app.give()
+    folder = next_folder(world.cluster)
+    let_both_be_trusted(world, Store(folder).create(subject({}), 3650, datetime.now(UTC), "etcd, next"))
+    for name in ("ca-key.pem", "peer-ca-key.pem"):
+        (folder / name).unlink()
+    result = app.run()
+    assert result.failed == {APP}
+    assert "but the next authorities are here without their keys, wanted the keys" in result.log
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["its files of before", "no files yet"])

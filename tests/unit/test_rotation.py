@@ -310,3 +310,43 @@ def test_a_bundle_appears_under_its_name_only_when_it_is_whole(
     assert not trust_both_file(world.cluster).exists()
     make_next(world.cluster, world.authorities.client.pem, NOW)
     assert next_made(world.cluster)
+
+
+def keyless_next(world: World, *names: str) -> Authorities:
+    """Make the next authorities, and lose keys of theirs."""
+    new = next_of(world)
+    for name in names or ("ca-key.pem", "peer-ca-key.pem"):
+        (next_folder(world.cluster) / name).unlink()
+    return new
+
+
+def test_keys_of_the_next_authorities_are_asked_for_before_anything_while_there_is_something_to_sign(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    keyless_next(world)
+    credentials = world.sight().credentials
+    (told,) = reasons_against_rotation(credentials, list(PHASES))
+    assert "without their keys" in told.found
+    assert "bring ca-key.pem and peer-ca-key.pem back" in told.next
+    assert reasons_against_rotation(credentials, ["trust the new one"]) == [], "nothing is signed any more"
+
+
+@pytest.mark.parametrize("lost", [("ca-key.pem", "peer-ca-key.pem"), ("peer-ca-key.pem",)])
+def test_next_authorities_whose_keys_are_lost_are_put_aside_for_others_and_stay_trusted(
+    tmp_path: Path, lost: tuple[str, ...]
+) -> None:
+    world = World(tmp_path, etcd_ca_lost=True)
+    old, without = world.authorities, keyless_next(world, *lost)
+    assert old is not None
+    assert phases(world) == list(PHASES)
+    assert reasons_against_rotation(world.sight().credentials, list(PHASES)) == []
+    make_next(world.cluster, old.client.pem + without.client.pem, NOW)
+    other = Store(next_folder(world.cluster)).load()
+    assert other is not None
+    assert other.client.can_sign
+    assert [one.fingerprint for one in bundle(trust_both_file(world.cluster).read_text())] == [
+        one.client.fingerprint for one in (old, without, other)
+    ]
+    (aside,) = (world.pki / "etcd").glob("next-*")
+    assert (aside / "ca.pem").read_text() == without.client.pem
