@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from etcd_steward import configuration, snapshot_report, versions
-from etcd_steward.certificates import bundle
+from etcd_steward import certificate_report, configuration, snapshot_report, versions
 from etcd_steward.errors import Complaint
 from etcd_steward.leftovers import notes as left_behind
 from etcd_steward.observed import UNTENDED, see_cluster
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
-from etcd_steward.work import ROLES
 
 if TYPE_CHECKING:
     from etcd_steward.observed import HostState
@@ -24,12 +22,11 @@ if TYPE_CHECKING:
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
 
-__all__ = ["Verdict", "days_by_kind", "examine", "judge", "problems_of"]
+__all__ = ["Verdict", "examine", "judge", "problems_of"]
 
 _TROUBLE = "see docs/troubleshooting.md"
 _RUN = "run deploys/etcd.py"
 _MAINTAIN = "run deploys/maintain.py"
-_RENEW = "run deploys/renew.py"
 
 
 def judge(sight: Sight, limit: set[str], target: Version | None = None) -> dict[str, str]:
@@ -147,8 +144,8 @@ def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] 
         # Running deploys/etcd.py is no advice where it would refuse.
         problems += [one for one in _ailments(sight, member) if one.next != _RUN or one.host not in refused]
         if state.reached:
-            ended, ending = _certificates(member, state, now)
-            problems += ended
+            ended, ending = certificate_report.judged(member, state, now)
+            problems += [one for one in ended if one.next != _RUN or one.host not in refused]
             notes += ending + _service(member, state)
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
             notes += [str(skewed)] if skewed else []
@@ -263,41 +260,6 @@ def _all_behind(sight: Sight) -> list[str]:
         if complaint:
             behind.setdefault(_sentence(complaint), []).append(member.host)
     return [f"{', '.join(hosts)}: {told}" for told, hosts in behind.items()]
-
-
-def days_by_kind(member: Member, state: HostState, now: datetime) -> dict[str, int | None]:
-    """Count the days until each certificate of a member ends.
-
-    Args:
-        member: the member.
-        state: what the probe of its host told.
-        now: the controller's time.
-
-    Returns:
-        Whole days for each that is there, negative where it has ended, None where it cannot be read.
-    """
-    days: dict[str, int | None] = {}
-    for kind in ("ca", "peer_ca", *ROLES):
-        pem = state.certificates.get(member.settings.certificate_path(kind, member.name))
-        if pem is not None:
-            ends = [one.certificate.not_valid_after_utc for one in bundle(pem)]
-            days[kind] = min(((end - now).days for end in ends), default=None)
-    return days
-
-
-def _certificates(member: Member, state: HostState, now: datetime) -> tuple[list[Complaint], list[str]]:
-    ended, ending = [], []
-    for kind, days in days_by_kind(member, state, now).items():
-        authority = kind in {"ca", "peer_ca"}
-        path = member.settings.certificate_path(kind, member.name)
-        cure = _TROUBLE if authority else _RENEW
-        if days is None:
-            ended.append(Complaint(member.host, f"{path}, which cannot be read", "a certificate", cure))
-        elif days < 0:
-            ended.append(Complaint(member.host, f"{path}, expired for {-days} days", "a valid one", cure))
-        elif days <= member.settings.etcd_renew_days:
-            ending.append(f"{member.host}: {path} ends in {days} days; next: {cure}")
-    return ended, ending
 
 
 def _service(member: Member, state: HostState) -> list[str]:

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from etcd_steward.certificate_report import days_by_kind
 from etcd_steward.facts.health import role
 from etcd_steward.plan import quorum
-from etcd_steward.report import Verdict, days_by_kind
+from etcd_steward.report import Verdict
 from etcd_steward.snapshot_report import latest
 from etcd_steward.snapshots import age
 from etcd_steward.work import ROLES

@@ -6,6 +6,7 @@ import pytest
 
 from etcd_steward.plan import decide
 from etcd_steward.report import examine, judge, problems_of
+from etcd_steward.work import ROLES
 from tests.engine.fakes import World
 
 NOW = datetime.now(UTC)
@@ -109,6 +110,56 @@ def test_a_clone_is_a_problem(world):
     lines = [line for line in world.hosts["@fake/n2"].lines if not line.startswith("data wal ")]
     world.hosts["@fake/n2"].lines = [*lines[:-1], *wal, "end"]
     assert [line for line in problems(world) if "the same data as on @fake/n1" in line]
+
+
+def without(world, host, path):
+    """Let a file vanish under a running process."""
+    lines = world.hosts[host].lines
+    world.hosts[host].lines = [
+        line
+        for line in lines
+        if not line.startswith(f"pem {path} ")
+        and not (line.startswith("file ") and line.endswith(f" {path}"))
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_certificate_or_key_that_is_gone_is_a_problem_although_the_process_goes_on(world, role):
+    certificate, key = (f"/etc/etcd/pki/{name}.pem" for name in (role, f"{role}-key"))
+    without(world, "@fake/n1", key)
+    without(world, "@fake/n2", certificate)
+    cure = "wanted a certificate and its own key; next: run deploys/renew.py"
+    assert problems(world) == [
+        f"@fake/n1: found {certificate} without {key}, {cure}",
+        f"@fake/n2: found no {certificate}, {cure}",
+    ]
+
+
+def test_an_authority_that_is_gone_is_a_problem_that_converging_mends(world):
+    without(world, "@fake/n2", "/etc/etcd/pki/peer-ca.pem")
+    (told,) = problems(world)
+    assert told.startswith("@fake/n2: found no /etc/etcd/pki/peer-ca.pem, wanted the authority")
+    assert told.endswith("next: run deploys/etcd.py")
+
+
+def test_a_key_that_is_not_its_certificates_is_a_problem(world):
+    path = "/etc/etcd/pki/peer-key.pem"
+    (told,) = (line for line in world.hosts["@fake/n3"].lines if line.endswith(f" {path}"))
+    without(world, "@fake/n3", path)
+    word, _, *rest = told.split(" ")
+    world.hosts["@fake/n3"].lines.insert(-1, " ".join([word, "0" * 64, *rest]))
+    cure = "wanted a certificate and its own key; next: run deploys/renew.py"
+    assert problems(world) == [
+        f"@fake/n3: found {path}, which is not the key of /etc/etcd/pki/peer.pem, {cure}"
+    ]
+
+
+def test_a_login_without_root_is_told_nothing_of_files_that_it_cannot_see(world):
+    for path in ("/etc/etcd/pki/server-key.pem", "/etc/etcd/pki/server.pem"):
+        without(world, "@fake/n1", path)
+    lines = world.hosts["@fake/n1"].lines
+    world.hosts["@fake/n1"].lines = ["uid 1000" if line == "uid 0" else line for line in lines]
+    assert not [line for line in problems(world) if ".pem" in line]
 
 
 @pytest.mark.parametrize(("days", "word"), [(700, "ends in"), (731, "expired")])
