@@ -11,6 +11,7 @@ from etcd_steward.certificates import LeafSpec, Pair, bundle
 from etcd_steward.clusters import cluster_of_client
 from etcd_steward.credentials import Credentials, self_made
 from etcd_steward.errors import Complaint
+from etcd_steward.expiry import spent
 from etcd_steward.pki import differences, issue
 from etcd_steward.rotation import following
 from etcd_steward.shell import Content
@@ -193,7 +194,8 @@ class ClientRun:
                 "an authority that signs here",
                 "bring the client's files yourself, as those of the members",
             )
-        return credentials.refusal(host, {"client": tuple(reasons)} if reasons else {})
+        refusal = credentials.refusal(host, {"client": tuple(reasons)} if reasons else {})
+        return refusal or (spent(credentials, self.run.now()) if reasons else None)
 
     def made(self, wanted: Bundle) -> list[Content]:
         """Make a client's key and certificate; neither is kept here.

@@ -15,7 +15,7 @@ from etcd_steward.credentials import Credentials
 from etcd_steward.decisions import MAKING
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
-from etcd_steward.expiry import lapsed
+from etcd_steward.expiry import lapsed, outlived
 from etcd_steward.job import Job, Scope, make_job
 from etcd_steward.objections import reasons_against
 from etcd_steward.report import judge
@@ -82,7 +82,8 @@ class Converge:
 
     def _unheard(self, job: Job) -> list[Complaint]:
         data = job.plan.acting("start")
-        if not data:
+        if not data or outlived(job.sight.credentials, self.now()):
+            # Where the authorities have ended, no verb makes valid certificates.
             return []
         alone = set(data) <= set(lapsed(job.sight.cluster, job.sight.hosts, self.now()))
         if alone and not self.scope.certificates_only:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from etcd_steward.decisions import ACTING
 from etcd_steward.errors import Complaint
+from etcd_steward.expiry import spent
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
 
@@ -40,6 +42,10 @@ def reasons_against(job: Job) -> list[Complaint]:
             complaints += [skewed] if skewed else []
         if needed and not sight.credentials.signing:
             complaints += sight.credentials.ready_complaints(member)
+    signing = any(one.certificates for one in job.works.values())
+    if signing or job.plan.acting("start"):
+        ended = spent(sight.credentials, datetime.now(UTC), signing=signing)
+        complaints += [ended] if ended else []
     if not complaints and job.changes:
         complaints += _absent(job) + _outage(job)
     return complaints

@@ -99,11 +99,49 @@ def test_a_member_that_shows_another_certificate_fails_the_run_and_no_other_is_t
     assert living.happened("write") == ["@fake/n2"], "followers come first"
 
 
+@pytest.mark.parametrize("verb", [etcd, renew, rotate_ca])
+def test_an_authority_that_has_ended_itself_is_told_calmly_and_leads_to_no_verb_that_refuses_too(
+    tmp_path: Path, verb: Callable[[], None]
+) -> None:
+    world = World(tmp_path, now=NOW - timedelta(days=5000))
+    for host in HOSTS:
+        world.show(host, "unhealthy")
+    Living(world)
+    result = run_deploy(world.hosts, verb, data={"etcd_ca_lost": True})
+    assert "found authorities that have ended (CN=etcd client CA of etcd on 20" in result.refused
+    assert "docs/troubleshooting.md" in result.refused
+    assert "deploys/" not in result.refused
+    assert result.only_looked
+
+
 def own(folder: Path) -> tuple[Authorities, dict[str, str]]:
-    made = Store(folder).create(Subject(), 3650, LONG_AGO)
+    return Store(folder).create(Subject(), 3650, LONG_AGO), settings_of(folder)
+
+
+def settings_of(folder: Path) -> dict[str, str]:
     kinds = {"etcd_ca_cert": "ca", "etcd_ca_key": "ca-key", "etcd_peer_ca_cert": "peer-ca"}
     kinds["etcd_peer_ca_key"] = "peer-ca-key"
-    return made, {key: str(folder / f"{kind}.pem") for key, kind in kinds.items()}
+    return {key: str(folder / f"{kind}.pem") for key, kind in kinds.items()}
+
+
+def test_stopped_members_whose_authorities_have_ended_start_with_others_of_the_operators_and_their_data(
+    tmp_path: Path,
+) -> None:
+    new = Store(tmp_path / "own").create(Subject(), 3650, NOW)
+    world = World(tmp_path, now=NOW - timedelta(days=5000))
+    for host, one in world.hosts.items():
+        world.show(host, "stopped")
+        gone = ("pem ", "file ")
+        one.lines = [line for line in one.lines if not (line.startswith(gone) and "/etc/etcd/pki/" in line)]
+        one.data |= settings_of(tmp_path / "own")
+    living = Living(world)
+    world.authorities, world.now = new, NOW  # so it looks after the start
+    result = run_deploy(world.hosts, etcd, data={"etcd_timeout": 5})
+    assert (result.refused, result.failed) == ("", set())
+    assert sorted(living.happened("start")) == list(HOSTS)
+    assert living.happened("aside") == []
+    for host in HOSTS:
+        assert new.client.pem in "".join(result.stdin[host])
 
 
 def test_another_authority_of_the_operators_is_brought_by_rotating_and_not_by_converging(
