@@ -19,6 +19,7 @@ _AUTHORITIES = ("ca", "peer_ca")
 _TROUBLE = "see docs/troubleshooting.md"
 _RUN = "run deploys/etcd.py"
 _RENEW = "run deploys/renew.py"
+_ROTATE = "run deploys/rotate_ca.py"
 
 
 def days_by_kind(member: Member, state: HostState, now: datetime) -> dict[str, int | None]:
@@ -61,6 +62,8 @@ def judged(member: Member, state: HostState, now: datetime) -> tuple[list[Compla
         elif days < 0:
             ended.append(Complaint(member.host, f"{path}, expired for {-days} days", "a valid one", cure))
         elif days <= member.settings.etcd_renew_days:
+            # Once it has ended, an authority cannot be rotated any more.
+            cure = _ROTATE if kind in _AUTHORITIES else _RENEW
             ending.append(f"{member.host}: {path} ends in {days} days; next: {cure}")
     return ended, ending
 

@@ -112,6 +112,13 @@ def test_a_clone_is_a_problem(world):
     assert [line for line in problems(world) if "the same data as on @fake/n1" in line]
 
 
+def test_an_authority_near_its_end_leads_to_rotating_while_that_can_still_be_done(world):
+    notes = verdict(world, now=NOW + timedelta(days=3620)).notes
+    told = [note for note in notes if "/ca.pem ends in" in note]
+    assert len(told) == 3
+    assert all(note.endswith("next: run deploys/rotate_ca.py") for note in told)
+
+
 def without(world, host, path):
     """Let a file vanish under a running process."""
     lines = world.hosts[host].lines
