@@ -17,6 +17,7 @@ from etcd_steward.credentials import self_made
 from etcd_steward.errors import Complaint
 from etcd_steward.shell import script
 from etcd_steward.talk import ask
+from etcd_steward.topology import member_name
 
 if TYPE_CHECKING:
     from etcd_steward.authority import Authorities
@@ -64,7 +65,9 @@ def look_at_clients(run: ClusterRun) -> list[ClientFiles]:
 
 
 def _look(run: ClusterRun, name: str, settings: Settings) -> list[ClientFiles]:
-    bundles = _bundles(run, name, settings)
+    bundles = [one for one in _bundles(run, name, settings) if not _members_own(run, name, one[1])]
+    if not bundles:
+        return []
     host = run.state.inventory.get_host(name)
     if not host.connected and host in run.state.failed_hosts:
         # pyinfra has just tried; a second try would double the wait.
@@ -104,6 +107,15 @@ def _bundles(run: ClusterRun, name: str, settings: Settings) -> list[tuple[str, 
     if among(settings.etcd_k3s_group):
         bundles.insert(0, ("k3s.py", k3s_look.bundle_of(settings)))
     return bundles
+
+
+def _members_own(run: ClusterRun, name: str, found: Bundle) -> bool:
+    """Tell whether a client on a member's host uses the member's own files, which come along with every phase."""
+    if name not in run.settings:
+        return False
+    own = run.settings[name]
+    paths = [own.certificate_path(kind, member_name(name, own)) for kind in ("ca", "client")]
+    return [found.ca, found.certificate] == paths
 
 
 def not_ready_yet(

@@ -305,3 +305,10 @@ def test_a_rotation_looks_at_the_files_that_other_verbs_give_a_client(
     result = app.rotate()
     assert f"(@fake/app: {path})" in result.log
     assert f"next: run deploys/{verb}" in result.log
+
+
+def test_a_client_that_uses_the_files_of_the_member_on_its_host_comes_along(tmp_path: Path) -> None:
+    world = World(tmp_path, etcd_client_of="etcd", etcd_client_dir="/etc/etcd/pki")
+    planned = run_deploy(world.hosts, rotate_ca, mode="dry", data={"etcd_clients_ready": True})
+    assert planned.refused == ""
+    assert any("Trust the new one on" in name for name in planned.operations)
