@@ -88,7 +88,17 @@ class Restoration(Converge):
             for state in [sight.hosts[member.host]]
         }
         why = "its data is restored"
-        plan = Plan({host: Decision(host, "r", "restore", why) for host in hosts})
+        plan = Plan(
+            {
+                host: Decision(
+                    host,
+                    "r",
+                    "restore" if restore.record.open or not state.service.running else "converge",
+                    why,
+                )
+                for host, state in hosts.items()
+            }
+        )
         return make_job(replace(sight, hosts=hosts, seen=None), plan, self.now(), restore.record, self.scope)
 
     def obtain(self) -> str:

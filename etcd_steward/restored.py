@@ -79,7 +79,7 @@ def unfinished(sight: Sight) -> Record | None:
 
 
 def restored_already(sight: Sight) -> Manifest | None:
-    """Tell whether the wanted restore is done: the cluster answers, and began with that snapshot.
+    """Tell whether the wanted restore is done: the cluster answers, began with that snapshot, and no record is left open.
 
     Args:
         sight: what was seen.
@@ -90,6 +90,9 @@ def restored_already(sight: Sight) -> Manifest | None:
     settings = sight.cluster.settings
     # Consent that names the cluster which was put aside asks for nothing more: the same command may be run again.
     if sight.seen is None or settings.etcd_restore_over == f"{sight.seen.id:016x}":
+        return None
+    # The controller's record is closed first, and each host's by itself: a run may be cut in between.
+    if unfinished(sight) is not None:
         return None
     for record in sight.records.values():
         manifest = Manifest.read(record.snapshot)
@@ -180,8 +183,11 @@ def resume(sight: Sight, begun: Record) -> Restore:
             )
         else:
             trial = Trial(manifest, sight.cluster.members[0], str(path), here=True)
+    here = sight.records.get("the controller")
+    # Its gate was passed then, and clients may use it: what is left is written without a restart.
+    passed = here is not None and here.id == begun.id and not here.open
     return Restore(
-        begun,
+        begun.closed() if passed else begun,
         trial,
         resumed=True,
         staged=frozenset(staged),

@@ -8,10 +8,11 @@ from pyinfra.api import deploy
 from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import cluster, exclusive, membership, snapshot
 from etcd_steward.operations import restore as restoring
+from etcd_steward.report import judge
 from etcd_steward.restoration import Restoration
 from etcd_steward.restored import restored_already
-from etcd_steward.run import ClusterRun
-from etcd_steward.schedule import schedule
+from etcd_steward.run import ClusterRun, Sight
+from etcd_steward.schedule import schedule, unscheduled
 from etcd_steward.verbs.preparing import prepare
 
 __all__ = ["restore"]
@@ -30,7 +31,8 @@ def restore() -> None:
         exclusive.claimed(
             name="Look again", run=found, verb="restore", sight=sight, changes=False, again=lambda: True
         )
-        cluster.judged(name="Verify the cluster", problem="")
+        problems: dict[str, str] = found.once("restored and well", lambda: _problems(found, sight))
+        cluster.judged(name="Verify the cluster", problem=problems.get(host.name, ""))
         return
     run: Restoration = found.once("restoration", lambda: Restoration(found))
     job = run.job()
@@ -63,3 +65,16 @@ def _done(run: ClusterRun) -> bool:
             "to put its data aside and restore once more: --data etcd_restore_over=ID, its id of deploys/status.py"
         )
     return manifest is not None
+
+
+def _problems(run: ClusterRun, sight: Sight) -> dict[str, str]:
+    """Judge a cluster that was restored already: an earlier run may have been cut before it verified anything."""
+    limit = run.limited()
+    problems = {
+        host: f"found no schedule of snapshots as wanted ({', '.join(lacking)}), wanted one; next: run deploys/etcd.py"
+        for host, lacking in unscheduled(sight.cluster, sight.hosts).items()
+    } | judge(sight, limit)
+    for complaint in sight.decide().refusals:
+        hosts = [complaint.host] if complaint.host in run.hosts else sorted(limit)
+        problems |= dict.fromkeys(hosts, str(complaint))
+    return problems
