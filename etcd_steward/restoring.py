@@ -40,8 +40,11 @@ def choose_restore(run: ClusterRun, sight: Sight, record: Record | None = None) 
         restore = resume(sight, begun)
     else:
         restore = _anew(run, sight, record or Record.new(sight.cluster))
-        complaints += elsewhere(run, sight) + _over(sight)
     complaints += restore.complaints
+    if not restore.switched:
+        # The old members may have come back since the record was opened.
+        complaints += elsewhere(run, sight)
+    complaints += _over(sight, restore.record)
     return replace(restore, complaints=tuple(complaints))
 
 
@@ -70,8 +73,9 @@ def _host(sight: Sight, member: Member) -> list[Complaint]:
     return [Complaint(member.host, *one) for one in told]
 
 
-def _over(sight: Sight) -> list[Complaint]:
-    if sight.seen is None or sight.cluster.settings.etcd_restore_over == f"{sight.seen.id:016x}":
+def _over(sight: Sight, record: Record) -> list[Complaint]:
+    consented = {sight.cluster.settings.etcd_restore_over, record.id}
+    if sight.seen is None or f"{sight.seen.id:016x}" in consented:
         return []
     return [
         Complaint(

@@ -164,6 +164,46 @@ def test_an_interrupted_restore_goes_on_host_by_host_with_the_same_token(world):
     assert restore.staged == {second.host, third.host}
 
 
+def staged_everywhere(record, sight):
+    for member in sight.cluster.members:
+        waiting = f"{member.settings.etcd_data_dir}/member.{incoming(record)}"
+        sight = host_of(sight, member.host, aside=(waiting,))
+    return sight
+
+
+def test_old_members_that_answer_again_are_put_aside_only_with_consent_though_the_record_is_open(world):
+    record, sight = begun(world, configured(world.sight(), etcd_snapshot="etcd-n1-r9.db"))
+    sight = staged_everywhere(record, sight)
+    assert "a cluster that answers" in sentences(sight)[0]
+    # The first run was told the same.
+    again = configured(sight, etcd_restore_over=f"{sight.seen.id:016x}")
+    assert not sentences(again)
+    assert choose_restore(Run(), again).resumed
+    # Some are switched, and the others have a quorum by themselves.
+    first = sight.cluster.members[0]
+    mixed = host_of(sight, first.host, data=has(record, first), aside=())
+    assert "a cluster that answers" in sentences(mixed)[0]
+
+
+def test_the_restored_cluster_itself_needs_no_consent_to_be_finished(world):
+    record, sight = begun(world, configured(world.sight(), etcd_snapshot="etcd-n1-r9.db"))
+    for member in sight.cluster.members:
+        sight = host_of(sight, member.host, data=has(record, member))
+    sight = replace(sight, seen=replace(sight.seen, id=int(record.id, 16)))
+    assert not sentences(sight)
+
+
+def test_members_elsewhere_are_asked_for_until_something_is_switched(world, monkeypatch):
+    url = world.cluster.members[0].peer_url
+    monkeypatch.setattr(elsewhere, "ask", lambda *_: [f"n1={url},n9=https://192.0.2.9:2380"])
+    record, sight = begun(world, lost(world, etcd_snapshot="etcd-n1-r9.db"))
+    sight = staged_everywhere(record, sight)
+    assert "the known member n9" in sentences(sight)[0]
+    assert not sentences(configured(sight, etcd_restore_without=["n9"]))
+    first = sight.cluster.members[0]
+    assert not sentences(host_of(sight, first.host, data=has(record, first), aside=()))
+
+
 def test_an_interrupted_restore_that_lacks_its_snapshot_says_where_to_put_it(world):
     _, sight = begun(world, lost(world, etcd_snapshot="etcd-n1-r9.db", etcd_backup_dir="/nonexistent"))
     (told,) = sentences(sight)
