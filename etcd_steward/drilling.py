@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
 
-__all__ = ["Trial", "choose_trial", "try_out"]
+__all__ = ["Trial", "choose_trial", "known_id", "try_out"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ def choose_trial(
     }
     for member, job in zip(able, jobs, strict=True):
         places |= {one.file: (one, member) for one in job.get()}
-    known = f"{sight.seen.id:016x}" if sight.seen else None
-    manifest = choose((one for one, _ in places.values()), wanted, known)
+    manifest = choose((one for one, _ in places.values()), wanted, known_id(sight))
     if manifest is None:
         found = f"no snapshot {wanted}" if wanted != "newest" else "no snapshot of this cluster"
         cure = "run deploys/backup.py, or set etcd_snapshot to a file"
@@ -93,6 +92,26 @@ def choose_trial(
     if place is None:
         return _from_controller(run.name, backup_folder(settings) / manifest.file, spare)
     return Trial(manifest, place, f"{place.settings.etcd_snapshot_dir}/{manifest.file}", here=False), []
+
+
+def known_id(sight: Sight) -> str | None:
+    """Say which cluster this is: without a quorum the records know it, and no clock that ran ahead misleads them.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The id of what answers, else of the controller's closed record, else of the hosts' where they agree; None where
+        nobody knows it.
+    """
+    if sight.seen is not None:
+        return f"{sight.seen.id:016x}"
+    forget = sight.cluster.settings.etcd_forget_cluster
+    closed = {place: one.id for place, one in sight.records.items() if not one.open and one.id != forget}
+    if "the controller" in closed:
+        return closed["the controller"]
+    ids = set(closed.values())
+    return ids.pop() if len(ids) == 1 else None
 
 
 def _own_id(sight: Sight, member: Member) -> int:
