@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import gevent
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from etcd_steward.run import ClusterRun, Sight
 
-__all__ = ["elsewhere", "known_elsewhere"]
+__all__ = ["elsewhere", "known_elsewhere", "members_question"]
 
 
 def elsewhere(run: ClusterRun, sight: Sight) -> list[Complaint]:
@@ -26,9 +27,10 @@ def elsewhere(run: ClusterRun, sight: Sight) -> list[Complaint]:
         run: the run.
         sight: what was seen.
     """
-    known = known_elsewhere(sight, _last_lists(run, sight))
+    lists, complaints = _last_lists(run, sight)
+    known = known_elsewhere(sight, lists)
     missing = [name for name in known if name not in sight.cluster.settings.etcd_restore_without]
-    return [
+    return complaints + [
         Complaint(
             sight.cluster.name,
             f"the known member {name} ({known[name]}), of which nobody can say that it is stopped",
@@ -74,16 +76,37 @@ def known_elsewhere(sight: Sight, lists: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _last_lists(run: ClusterRun, sight: Sight) -> list[str]:
+def members_question(path: str) -> Script:
+    """Ask a host for the members that its configuration names.
+
+    Args:
+        path: etcd's configuration file, or the manifest of a static pod, in which the same is a flag.
+    """
+    keys = r"s/^initial-cluster: *//p; s/^ *- *['\"]\{0,1\}--initial-cluster=//p"
+    return Script("members", f"sed -n {shlex.quote(keys)} {shlex.quote(path)}")
+
+
+def _last_lists(run: ClusterRun, sight: Sight) -> tuple[list[str], list[Complaint]]:
+    if sight.seen is not None:
+        return [], []  # what answers lists its members itself
     formed = [member for member in sight.cluster.members if sight.hosts[member.host].formed]
     jobs = [
-        gevent.spawn(
-            ask,
-            run,
-            member.host,
-            Script("members", f"sed -n 's/^initial-cluster: *//p' {member.settings.config_path}"),
-        )
+        gevent.spawn(ask, run, member.host, members_question(member.settings.config_path))
         for member in formed
     ]
     gevent.joinall(jobs)
-    return [line.strip("'\"") for job in jobs for line in job.get()]
+    lists = {
+        member.host: [text for line in job.get() if (text := line.strip().strip("'\""))]
+        for member, job in zip(formed, jobs, strict=True)
+    }
+    complaints = [
+        Complaint(
+            member.host,
+            f"no list of members in {member.settings.config_path}, though this member had formed",
+            "the one with which it ran last, as a member may run that is on none of these hosts",
+            "run again; where it stays so, bring the file back",
+        )
+        for member in formed
+        if not lists[member.host]
+    ]
+    return [text for told in lists.values() for text in told], complaints

@@ -1,11 +1,13 @@
 """A restore before it begins: what forbids it, who must be proved stopped, and how far an earlier one came."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from etcd_steward import elsewhere, restoring
+from etcd_steward.desired import desired
 from etcd_steward.drilling import Trial
 from etcd_steward.identity import Identity
 from etcd_steward.observed import Data, Endpoint, Process
@@ -38,6 +40,9 @@ LINE = json.dumps(
 )
 
 
+LISTED = ",".join(f"n{number}=https://198.18.99.{10 + number}:2380" for number in (1, 2, 3))
+
+
 class Run:
     """As much of a run as choosing needs."""
 
@@ -58,7 +63,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _nobody_is_asked(monkeypatch):
-    monkeypatch.setattr(elsewhere, "ask", lambda *_: [])
+    monkeypatch.setattr(elsewhere, "ask", lambda *_: [LISTED])
     chosen = Trial(Manifest.read(LINE), None, "/backups/etcd-n1-r9.db", here=True)
     monkeypatch.setattr(restoring, "choose_trial", lambda *_, **__: (chosen, []))
 
@@ -129,6 +134,31 @@ def test_f49_a_known_member_on_no_host_of_the_inventory_must_be_named(world, mon
     assert "the known member n9 (https://192.0.2.9:2380)" in told
     assert told.endswith("etcd_restore_without=n9")
     assert not sentences(configured(sight, etcd_restore_without=["n9"]))
+
+
+@pytest.mark.parametrize("runtime", [{}, {"etcd_runtime": "static_pod"}], ids=["service", "static pod"])
+def test_the_last_list_of_members_is_read_from_what_etcd_is_started_with(tmp_path, runtime):
+    world = World(tmp_path / "controller", init="systemd", **runtime)
+    member = world.cluster.members[0]
+    state = world.sight().hosts[member.host]
+    wanted = desired(
+        world.cluster, member, state, world.record, world.version, (world.authorities.client.pem,) * 2
+    )
+    path = tmp_path / "what etcd is started with"
+    path.write_text(next(file.content for file in wanted.files if file.path == member.settings.config_path))
+    done = subprocess.run(
+        ["sh", "-c", elsewhere.members_question(str(path)) + ""], capture_output=True, text=True, check=True
+    )
+    (listed,) = [line.strip().strip("'\"") for line in done.stdout.splitlines()]
+    assert sorted(listed.split(",")) == [f"{one.name}={one.peer_url}" for one in world.cluster.members]
+
+
+def test_a_formed_host_that_tells_no_list_of_members_forbids_it(world, monkeypatch):
+    monkeypatch.setattr(elsewhere, "ask", lambda _run, host, _: [] if host == N2 else [LISTED])
+    (told,) = sentences(lost(world))
+    assert told.startswith(f"{N2}: found no list of members in /etc/etcd/")
+    # A cluster that answers tells its members itself.
+    assert not elsewhere.elsewhere(Run(), world.sight())
 
 
 def test_where_nothing_else_is_left_the_record_names_the_known_members(world):
