@@ -22,6 +22,7 @@ __all__ = [
     "SURVIVOR",
     "Restore",
     "bump_words",
+    "counted_again",
     "incoming",
     "named",
     "restored_already",
@@ -236,3 +237,35 @@ def staged_revision(proof: str) -> int | None:
     """
     found = _REVISION.search(proof)
     return int(found.group(1)) if found else None
+
+
+# A client that compacts already, or etcd's authentication: neither says anything of the data.
+_UNCOUNTABLE = ("compacted", "user name is empty", "permission denied")
+
+
+def counted_again(line: str, wanted: int, revision: int) -> tuple[str, str]:
+    """Judge what the restored cluster said when its keys were counted.
+
+    Args:
+        line: the line of `restored.sh`.
+        wanted: the keys that the manifest promises.
+        revision: at which they were counted.
+
+    Returns:
+        What is wrong, empty where nothing is; and else what to tell, a note where they could not be counted.
+    """
+    word, _, rest = line.partition(" ")
+    if word == "keys" and rest == str(wanted):
+        return "", f"{rest} keys at revision {revision}, as the manifest says"
+    if word == "keys":
+        return (
+            f"found {rest} keys at revision {revision}, wanted {wanted} as the manifest says; "
+            "next: do not use this cluster; restore another snapshot"
+        ), ""
+    # The throw-away etcd was asked before.
+    if any(known in rest for known in _UNCOUNTABLE):
+        return "", f"note: keys were not counted again ({rest})"
+    return (
+        f"found no count of keys at revision {revision} ({rest}), wanted {wanted} as the manifest says; "
+        "next: run again; where it stays so, do not use this cluster, and restore another snapshot"
+    ), ""
