@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from etcd_steward.backups import backup_folder, digest
 from etcd_steward.drilling import Trial
 from etcd_steward.errors import Complaint
 from etcd_steward.record import Record
+from etcd_steward.shell import script
 from etcd_steward.snapshots import Manifest
 from etcd_steward.topology import Member, member_id
 
@@ -28,6 +30,7 @@ __all__ = [
     "restored_already",
     "resume",
     "staged_revision",
+    "switch",
     "unfinished",
 ]
 
@@ -237,6 +240,22 @@ def staged_revision(proof: str) -> int | None:
     """
     found = _REVISION.search(proof)
     return int(found.group(1)) if found else None
+
+
+def switch(data_dir: str, wal_dir: str | None, ending: str) -> str:
+    """Write what moves the old data aside and the new to its place, and fails unless all of it lies there.
+
+    Args:
+        data_dir: etcd's data folder.
+        wal_dir: the folder of its log, where that has one of its own.
+        ending: how the new data is called that waits.
+    """
+    aside = script("aside.sh", data_dir=data_dir, wal_dir=wal_dir, incoming=ending)
+    # Over the old log the new database would be another life's.
+    waiting = [f"{data_dir}/member.{ending}", *([f"{wal_dir}/wal.{ending}"] if wal_dir else [])]
+    proof = [f"[ ! -e {shlex.quote(path)} ]" for path in waiting]
+    proof.append(f"[ -f {shlex.quote(f'{data_dir}/member/snap/db')} ]")
+    return "\n".join(["set -e", aside + "", "sync", *proof])
 
 
 # A client that compacts already, or etcd's authentication: neither says anything of the data.

@@ -12,7 +12,7 @@ from etcd_steward.backing_up import login_folder, upload
 from etcd_steward.drilling import Trial, try_out
 from etcd_steward.failing import fail, not_now
 from etcd_steward.identity import parse_wal_head
-from etcd_steward.restored import bump_words, counted_again, incoming, staged_revision
+from etcd_steward.restored import bump_words, counted_again, incoming, staged_revision, switch
 from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script, script
@@ -249,13 +249,8 @@ def switched(run: Restoration) -> Commands:
         yield instead
         return
     settings = member.settings
-    ending = incoming(run.restore().record)
-    aside = script(
-        "aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir, incoming=ending
-    )
-    place = f"{settings.etcd_data_dir}/member"
-    proof = f'[ -f "{place}/snap/db" ] && [ ! -e "{place}.{ending}" ]'
-    yield StringCommand("\n".join([text("guard.sh"), "set -e", aside + "", "sync", proof]))
+    change = switch(settings.etcd_data_dir, settings.etcd_wal_dir, incoming(run.restore().record))
+    yield StringCommand(f"{text('guard.sh')}\n{change}")
 
 
 @operation()

@@ -9,7 +9,8 @@ free() { # path: the first name that is not taken
 change() { # path
   [ -z "$incoming" ] || [ -d "$1.$incoming" ] || return 0
   if [ -e "$1" ]; then mv -nT "$1" "$(free "$1")"; fi
-  [ -z "$incoming" ] || mv -nT "$1.$incoming" "$1"
+  # Where something lies there still, mv may say nothing; over the old log no new data goes.
+  [ -z "$incoming" ] || { mv -nT "$1.$incoming" "$1" && [ ! -e "$1.$incoming" ]; }
 }
 [ -z "$wal_dir" ] || change "$wal_dir/wal"
 change "$data_dir/member"

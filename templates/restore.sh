@@ -5,6 +5,12 @@ space() { # folder kilobytes
   [ "$free" -ge "$2" ] || broken "found $((free / 1024)) MB free in $1, wanted $(($2 / 1024)) MB for what is restored; next: make room"
 }
 
+# Without a word mv leaves what is there already, and its exit status may be 0 then.
+laid() { # path to
+  error=$(mv -nT "$1" "$2" 2>&1) && [ ! -e "$1" ] ||
+    broken "found $1 not moved to $2 (${error:-something lies there}), wanted it there; next: look at the disk, then run again"
+}
+
 staged() {
   if [ -d "$data_dir/member.$incoming" ]; then say "staged already"; return 0; fi
   [ -f "$file" ] || { broken "found no file $file, wanted the snapshot; next: run again"; return 1; }
@@ -28,8 +34,10 @@ staged() {
   say "proof $(inspect "$area/member/snap/db")"
   chown -R "$owner" "$area" ${log:+"$log"}
   sync
-  [ -z "$log" ] || { mv -nT "$log/wal" "$wal_dir/wal.$incoming" && rm -rf "$log"; }
-  mv -nT "$area/member" "$data_dir/member.$incoming" && rm -rf "$area"
+  # The log first: where the data lies, a later run takes it that all does.
+  if [ -n "$log" ]; then laid "$log/wal" "$wal_dir/wal.$incoming" || return 1; fi
+  laid "$area/member" "$data_dir/member.$incoming" || return 1
+  rm -rf "$area" ${log:+"$log"}
   say "staged now"
 }
 staged || :
