@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
 
-__all__ = ["Trial", "choose_trial", "known_id", "try_out"]
+__all__ = ["Trial", "choose_trial", "known_id", "listing", "try_out"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,15 @@ def choose_trial(
     places: dict[str, tuple[Manifest, Member | None]] = {
         one.file: (one, None) for one in kept(backup_folder(settings))
     }
+    untold: list[Complaint] = []
     for member, job in zip(able, jobs, strict=True):
-        places |= {one.file: (one, member) for one in job.get()}
+        lines = job.get()
+        places |= {one.file: (one, member) for one in read_all(lines)}
+        if lines[-1:] != ["end"]:
+            untold.append(_untold(member))
     manifest = choose((one for one, _ in places.values()), wanted, known_id(sight))
+    if untold and (manifest is None or wanted == "newest"):
+        return None, untold
     if manifest is None:
         found = f"no snapshot {wanted}" if wanted != "newest" else "no snapshot of this cluster"
         cure = "run deploys/backup.py, or set etcd_snapshot to a file"
@@ -119,10 +125,31 @@ def _own_id(sight: Sight, member: Member) -> int:
     return identity.member if identity else 0
 
 
-def _listed(run: ClusterRun, member: Member) -> tuple[Manifest, ...]:
-    folder = shlex.quote(member.settings.etcd_snapshot_dir)
-    look = f'for one in {folder}/*.json; do [ -f "${{one%.json}}.db" ] && head -n 1 "$one"; done; :'
-    return read_all(ask(run, member.host, Script("manifests", look)))
+def listing(folder: str) -> Script:
+    """Ask a host for its manifests; without the line `end`, there may be more than were told.
+
+    Args:
+        folder: where its snapshots lie.
+    """
+    place = shlex.quote(folder)
+    look = (
+        f"[ ! -e {place} ] || ls {place} >/dev/null || exit 1; "
+        f'for one in {place}/*.json; do [ -f "${{one%.json}}.db" ] || continue; head -n 1 "$one" && echo || exit 1; done; echo end'
+    )
+    return Script("manifests", look)
+
+
+def _listed(run: ClusterRun, member: Member) -> list[str]:
+    return ask(run, member.host, listing(member.settings.etcd_snapshot_dir))
+
+
+def _untold(member: Member) -> Complaint:
+    return Complaint(
+        member.host,
+        f"no whole list of the snapshots in {member.settings.etcd_snapshot_dir}",
+        "it, as the newest may lie there",
+        "look at its disk and run again; or name another one with --data etcd_snapshot=FILE",
+    )
 
 
 def _from_controller(cluster: str, path: Path, member: Member) -> tuple[Trial | None, list[Complaint]]:

@@ -28,6 +28,11 @@ def drill() -> None:
 def _choose(run: ClusterRun) -> tuple[Sight, Trial]:
     sight = run.look(only=True)
     limit = run.limited()
+    for member in sight.cluster.members:
+        if member.host in limit and not sight.hosts[member.host].reached:
+            logger.warning(
+                f"    {run.name}: {member.host} gives no answer, so its snapshots are not looked at"
+            )
     trial, complaints = choose_trial(run, sight, limit)
     refuse(complaints)
     assert trial is not None  # noqa: S101 - otherwise there was a complaint

@@ -59,7 +59,7 @@ def due(world, verb):
     living = Living(world)
     manifest = MANIFEST % ("0" * 64, world.record.id)
     living._answer = lambda host, command, ask=living._answer: (
-        [manifest] if LOOKS[0] in command else ask(host, command)
+        [manifest, "end"] if LOOKS[0] in command else ask(host, command)
     )
     return {key: world.record.id if value == "its id" else value for key, value in data.items()}
 

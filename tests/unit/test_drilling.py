@@ -1,13 +1,15 @@
 """Which snapshot is tried, out of what the hosts and the controller tell of theirs."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from etcd_steward import drilling
-from etcd_steward.drilling import choose_trial, known_id
-from tests.engine.fakes import World
+from etcd_steward.drilling import choose_trial, known_id, listing
+from etcd_steward.verbs import drill
+from tests.engine.fakes import World, run_deploy
 from tests.unit.test_restoring import HOSTS, LINE, N1, N2, Run, configured, lost
 
 
@@ -50,3 +52,57 @@ def test_the_cluster_is_known_by_what_answers_then_by_the_controller_then_by_hos
     assert known_id(replace(sight, records={N1: record, N2: other})) is None
     assert known_id(replace(sight, records={N1: replace(record, open=True)})) is None
     assert known_id(configured(replace(sight, records={N1: record}), etcd_forget_cluster=record.id)) is None
+
+
+@pytest.mark.parametrize("bare", [True, False], ids=["restore", "drill"])
+def test_a_host_whose_list_of_snapshots_is_not_whole_hides_no_newer_one(world, tmp_path, monkeypatch, bare):
+    older = line(file="older.db", cluster_id=world.record.id)
+    newer = line(file="newer.db", cluster_id=world.record.id, revision=10)
+    sight = nowhere(lost(world), tmp_path)
+    for unfinished in ([], [newer]):
+        told(monkeypatch, n1=[older, "end"], n2=unfinished)
+        trial, (complaint,) = choose_trial(Run(), sight, set(HOSTS), bare=bare)
+        assert trial is None
+        assert str(complaint).startswith(f"{N2}: found no whole list of the snapshots in /var/lib/etcd-snap")
+        # Whoever names the file means it.
+        trial, complaints = choose_trial(
+            Run(), configured(sight, etcd_snapshot="older.db"), set(HOSTS), bare=bare
+        )
+        assert (trial.manifest.file, complaints) == ("older.db", [])
+    trial, (complaint,) = choose_trial(
+        Run(), configured(sight, etcd_snapshot="other.db"), set(HOSTS), bare=bare
+    )
+    assert N2 in str(complaint)
+
+
+def test_a_host_out_of_reach_forbids_no_drill_and_is_told(tmp_path, monkeypatch):
+    world = World(tmp_path / "controller", etcd_backup_dir=str(tmp_path / "backups"))
+    told(monkeypatch, n1=[line(cluster_id=world.record.id), "end"])
+    world.hosts[N2].reachable = False
+    result = run_deploy(world.hosts, drill, mode="dry")
+    assert result.refused == ""
+    assert "@fake/n2 gives no answer, so its snapshots are not looked at" in result.log
+
+
+def listed(folder, **more):
+    command = ["sh", "-c", listing(str(folder)) + ""]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, **more).stdout
+    return [line for line in told.splitlines() if line]
+
+
+def test_a_list_of_snapshots_ends_with_a_line_of_its_own_only_where_all_were_read(tmp_path):
+    folder = tmp_path / "snap shots"
+    assert listed(folder) == ["end"]
+    folder.mkdir()
+    assert listed(folder) == ["end"]
+    for name in ("a", "b"):
+        (folder / f"{name}.json").write_text(name)
+    (folder / "a.db").touch()
+    assert listed(folder) == ["a", "end"]
+    (tmp_path / "head").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "head").chmod(0o755)
+    assert listed(folder, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}) == []
+    (tmp_path / "ls").write_text("#!/bin/sh\nexit 2\n")
+    (tmp_path / "ls").chmod(0o755)
+    (tmp_path / "head").unlink()
+    assert listed(folder, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}) == []
