@@ -23,6 +23,7 @@ from etcd_steward.talk import ask
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
+    from etcd_steward.versions import Version
 
 __all__ = ["Trial", "choose_trial", "known_id", "listing", "try_out"]
 
@@ -166,8 +167,16 @@ def _from_controller(cluster: str, path: Path, member: Member) -> tuple[Trial | 
     return Trial(manifest, member, str(path), here=True), []
 
 
+def _likely(trial: Trial) -> Version:
+    """Guess which release tries a snapshot: its own, as another minor version could not start it."""
+    try:
+        return versions.parse(trial.manifest.version)
+    except ValueError:
+        return versions.parse(trial.member.settings.etcd_version)
+
+
 def try_out(
-    run: ClusterRun, cluster: str, trial: Trial, machine: str, bin_dir: str = ""
+    run: ClusterRun, cluster: str, trial: Trial, machine: str, release: Version | None, bin_dir: str = ""
 ) -> tuple[Restored | None, str]:
     """Restore a snapshot into a throw-away etcd, and ask it what it holds.
 
@@ -176,6 +185,7 @@ def try_out(
         cluster: the cluster's name.
         trial: which snapshot, and where.
         machine: what `uname -m` says there.
+        release: which release tries it; None where its links name none of ours.
         bin_dir: where the release lies that tries it, where it is not the linked one.
 
     Returns:
@@ -193,9 +203,8 @@ def try_out(
         settings = trial.member.settings
         values = script(
             "drill.sh",
-            arch=versions.unsupported_arch(
-                versions.parse(settings.etcd_version), versions.release_arch(machine)
-            ),
+            # The setting may be ahead of it, as it says what the cluster shall run.
+            arch=versions.unsupported_arch(release or _likely(trial), versions.release_arch(machine)),
             seconds=settings.etcd_timeout,
             file=path,
             sha256=trial.manifest.sha256,

@@ -11,6 +11,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.drilling import try_out
 from etcd_steward.failing import fail
+from etcd_steward.job import linked_release
 from etcd_steward.leftovers import DRILL, abandoned
 from etcd_steward.snapshots import age, differences
 
@@ -47,7 +48,9 @@ def drilled(
 
     def work(state: State, host: Host) -> bool:
         manifest = trial.manifest
-        restored, problem = try_out(run, sight.cluster.name, trial, sight.hosts[host.name].machine)
+        seen = sight.hosts[host.name]
+        release = linked_release(trial.member, seen)
+        restored, problem = try_out(run, sight.cluster.name, trial, seen.machine, release)
         if restored is None:
             return fail(state, host, problem)
         wrong, untold = differences(manifest, restored)

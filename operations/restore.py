@@ -85,7 +85,10 @@ def tried(run: Restoration) -> Commands:
         trial = Trial(manifest, member, str(run.file), here=True)
         machine = run.job().sight.hosts[host.name].machine
         cluster = run.job().sight.cluster.name
-        found, problem = try_out(run.cluster_run, cluster, trial, machine, _release(run, member))
+        release = run.job().wanted[host.name].version
+        found, problem = try_out(
+            run.cluster_run, cluster, trial, machine, release, bin_dir=_release(run, member)
+        )
         if found is None:
             return fail(state, host, problem)
         wrong, untold = differences(manifest, found)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from etcd_steward import drilling
-from etcd_steward.drilling import choose_trial, known_id, listing
+from etcd_steward.drilling import Trial, choose_trial, known_id, listing
+from etcd_steward.snapshots import Manifest
 from etcd_steward.verbs import drill
 from tests.engine.fakes import World, run_deploy
 from tests.unit.test_restoring import HOSTS, LINE, N1, N2, Run, configured, lost
@@ -106,3 +107,46 @@ def test_a_list_of_snapshots_ends_with_a_line_of_its_own_only_where_all_were_rea
     (tmp_path / "ls").chmod(0o755)
     (tmp_path / "head").unlink()
     assert listed(folder, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}) == []
+
+
+def tried(world, monkeypatch, linked):
+    """Drill on hosts of 64-bit ARM whose links name a release; give what was asked of the throw-away etcd."""
+    told(monkeypatch, n1=[line(cluster_id=world.record.id), "end"])
+    for host in world.hosts.values():
+        host.lines = [
+            text.replace(str(world.version), linked) if text.startswith("link ") else text
+            for text in host.lines
+            if not text.startswith("machine ")
+        ]
+        host.lines.insert(1, "machine aarch64")
+    asked = []
+    answers = drilling.ask
+
+    def ask(run, host, question):
+        if question.label == "drill":
+            asked.append(question + "")
+        return answers(run, host, question)
+
+    monkeypatch.setattr(drilling, "ask", ask)
+    run_deploy(world.hosts, drill)
+    (question,) = asked
+    return next(text for text in question.splitlines() if text.startswith("arch="))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "linked", "arch"),
+    [("3.5.33", "3.4.37", "arch=arm64"), ("3.4.37", "3.5.33", "arch=''")],
+)
+def test_the_release_that_tries_a_snapshot_decides_what_it_must_be_told_to_run_on_arm(
+    tmp_path, monkeypatch, wanted, linked, arch
+):
+    world = World(tmp_path / "controller", etcd_backup_dir=str(tmp_path / "backups"), etcd_version=wanted)
+    assert tried(world, monkeypatch, linked) == arch
+
+
+def test_without_a_link_of_ours_the_snapshots_own_release_is_taken_for_the_one_that_tries_it(world):
+    def trial(version):
+        return Trial(Manifest.read(line(version=version)), world.cluster.members[0], "/a.db", here=False)
+
+    assert str(drilling._likely(trial("3.4.37"))) == "3.4.37"
+    assert str(drilling._likely(trial("3.6.0-rc.1"))) == world.cluster.settings.etcd_version
