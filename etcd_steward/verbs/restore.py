@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyinfra import context, logger
-from pyinfra.api import deploy
+from pyinfra.api import Host, deploy
 
 from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import cluster, exclusive, membership, snapshot
@@ -27,12 +27,7 @@ def restore() -> None:
         host.noop("no member of an etcd cluster")
         return
     if found.once("restored already", lambda: _done(found)):
-        sight = Restoration.look_first(found)
-        exclusive.claimed(
-            name="Look again", run=found, verb="restore", sight=sight, changes=False, again=lambda: True
-        )
-        problems: dict[str, str] = found.once("restored and well", lambda: _problems(found, sight))
-        cluster.judged(name="Verify the cluster", problem=problems.get(host.name, ""))
+        _hold(host, found)
         return
     run: Restoration = found.once("restoration", lambda: Restoration(found))
     job = run.job()
@@ -67,13 +62,28 @@ def _done(run: ClusterRun) -> bool:
     return manifest is not None
 
 
+def _hold(host: Host, run: ClusterRun) -> None:
+    """Hold a finished restore to its promise: an earlier run may have been cut before it scheduled or verified anything."""
+    sight = Restoration.look_first(run)
+    lacking = unscheduled(sight.cluster, sight.hosts)
+    state = sight.hosts[host.name]
+
+    def again() -> bool:
+        after = run.look(only=True)
+        return unscheduled(after.cluster, after.hosts) == lacking
+
+    exclusive.claimed(
+        name="Look again", run=run, verb="restore", sight=sight, changes=bool(lacking), again=again
+    )
+    wanted = schedule(sight.cluster, sight.cluster.member(host.name), state.init)
+    snapshot.scheduled(name="Schedule snapshots", schedule=wanted, state=state)
+    problems: dict[str, str] = run.once("restored and well", lambda: _problems(run, sight))
+    cluster.judged(name="Verify the cluster", problem=problems.get(host.name, ""))
+
+
 def _problems(run: ClusterRun, sight: Sight) -> dict[str, str]:
-    """Judge a cluster that was restored already: an earlier run may have been cut before it verified anything."""
     limit = run.limited()
-    problems = {
-        host: f"found no schedule of snapshots as wanted ({', '.join(lacking)}), wanted one; next: run deploys/etcd.py"
-        for host, lacking in unscheduled(sight.cluster, sight.hosts).items()
-    } | judge(sight, limit)
+    problems = judge(sight, limit)
     for complaint in sight.decide().refusals:
         hosts = [complaint.host] if complaint.host in run.hosts else sorted(limit)
         problems |= dict.fromkeys(hosts, str(complaint))
