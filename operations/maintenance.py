@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
@@ -14,6 +13,7 @@ from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.maintaining import Database
 from etcd_steward.talk import ask, ctl, hand_over
 from etcd_steward.templating import text
+from etcd_steward.tending import raised, serving
 
 if TYPE_CHECKING:
     from etcd_steward.maintaining import Care
@@ -111,7 +111,7 @@ def defragmented(run: ClusterRun, sight: Sight, care: Care) -> Commands:
         if care.compact_to and not care.nospace and not before.is_due(member.settings):
             host.noop(f"this database needs no defragmentation ({before})")
             return
-        yield FunctionCommand(_others_serve, (run, sight, member), {})
+        yield FunctionCommand(_others_serve, (run, sight, care, member), {})
         question = ctl(member, "defragment.sh", endpoint=member.loopback_url, seconds=3600)
         yield StringCommand(text("guard.sh") + "\n" + (question + ""))
         yield FunctionCommand(_serves_again, (run, sight, member, before), {})
@@ -121,31 +121,9 @@ def _urls(sight: Sight) -> dict[str, str]:
     return {member.name: member.client_url for member in sight.cluster.members}
 
 
-def serving(
-    run: ClusterRun, observer: Member, endpoints: dict[str, str], seconds: int
-) -> dict[str, dict[str, Any]]:
-    """Ask some members for their status, as far as they serve.
-
-    Args:
-        run: the run.
-        observer: from whose host.
-        endpoints: member names and the client URLs to ask.
-        seconds: how long a member is given.
-
-    Returns:
-        The decoded status of each that serves, by name.
-    """
-    names = {url: name for name, url in endpoints.items()}
-    found = {}
-    for line in ask(run, observer.host, ctl(observer, "serving.sh", endpoints=list(names), seconds=seconds)):
-        word, _, rest = line.partition(" ")
-        url, _, said = rest.partition(" ")
-        if word == "status" and url in names:
-            found[names[url]] = json.loads(said)[0]["Status"]
-    return found
-
-
-def _others_serve(state: State, host: Host, run: ClusterRun, sight: Sight, member: Member) -> bool:
+def _others_serve(
+    state: State, host: Host, run: ClusterRun, sight: Sight, care: Care, member: Member
+) -> bool:
     urls = _urls(sight)
     served = serving(run, _observer(sight, member), urls, 2)
     down = [name for name in urls if name not in served]
@@ -155,6 +133,9 @@ def _others_serve(state: State, host: Host, run: ClusterRun, sight: Sight, membe
             host,
             f"found {', '.join(down)} not serving, wanted all members serving; next: mend them, then run again",
         )
+    problem = raised(run, _observer(sight, member), ["NOSPACE"] if care.nospace else [])
+    if problem:
+        return fail(state, host, problem)
     own = served[member.name]
     host.log(
         f"{member.name}: {Database.of(own, member.settings)}; it serves nothing while it is defragmented"
@@ -244,7 +225,7 @@ def _finish(run: ClusterRun, sight: Sight, care: Care) -> str:
     if down:
         return f"found {', '.join(down)} not serving, wanted all; next: run deploys/status.py"
     if not care.nospace:
-        return ""
+        return raised(run, observer)
     for member in sight.cluster.members:
         database = Database.of(served[member.name], member.settings)
         if database.fill >= 1:

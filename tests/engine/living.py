@@ -17,7 +17,7 @@ WRITE = "put() {"
 SCHEDULE = "etcd-snapshot"
 MEMBERS = 'member add "$name" --learner'
 ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag 2>&1'
-SERVING, DISARM = "get etcd-steward", "alarm disarm"
+SERVING, DISARM, ALARMS = "get etcd-steward", "alarm disarm", "say listed"
 LOCK = "file=/run/etcd-steward.lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
 
@@ -123,6 +123,8 @@ class Living:
     def _answer(self, host: str, command: str) -> Sequence[str]:  # noqa: PLR0911 - one for each question
         if LOCK in command:
             return [] if value(command, "release") else ["taken"]
+        if ALARMS in command:
+            return [*(f"alarm {alarm}" for alarm in self.alarms), "listed"]
         if OTHERS in command:
             return [self._status_of(url) for url in value(command, "endpoints").split()]
         if AWAIT in command:

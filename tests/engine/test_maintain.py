@@ -7,7 +7,7 @@ import pytest
 
 from etcd_steward.verbs import maintain
 from tests.engine.fakes import World, run_deploy
-from tests.engine.living import COMPACT, DEFRAGMENT, SERVING, Living, value
+from tests.engine.living import ALARMS, COMPACT, DEFRAGMENT, SERVING, Living, value
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
@@ -143,6 +143,63 @@ def test_the_alarm_corrupt_is_never_ended(world):
     result = care(living)
     assert "found the alarm CORRUPT" in result.refused
     assert result.only_looked
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("alarm", "after", "advice"),
+    [
+        ("CORRUPT", 1, "it is never disarmed here"),
+        ("NOSPACE", 1, "run again, which ends it"),
+        ("CORRUPT", 3, "it is never disarmed here"),
+    ],
+    ids=["corrupt after the first", "nospace after the first", "corrupt after the last"],
+)
+def test_an_alarm_that_comes_up_during_the_run_stops_it_and_fails_it(world, mode, alarm, after, advice):
+    turns = []
+
+    def comes_up(host, command):
+        if DEFRAGMENT in command:
+            turns.append(host)
+            living.alarms = (alarm,) if len(turns) == after else ()
+        return ""
+
+    living = Living(world, comes_up)
+    result = care(living, mode)
+    assert len(turns) == after
+    # Where pyinfra does not wait for all, the host that has had its turn may be done before the alarm is seen.
+    assert result.failed if mode else result.failed == set(HOSTS)
+    assert f"found the alarm {alarm} raised during the run, wanted none; next: {advice}" in result.log
+    assert living.happened("disarm") == []
+
+
+def test_under_nospace_another_alarm_stops_the_turns_and_the_alarm_stays(full):
+    def comes_up(_host, command):
+        if DEFRAGMENT in command:
+            full.alarms = ("NOSPACE", "CORRUPT")
+        return ""
+
+    full.fails = comes_up
+    result = care(full, data={"etcd_compact_keep": 0})
+    assert len(full.happened("defragment")) == 1
+    assert full.happened("disarm") == []
+    assert result.failed == set(HOSTS)
+    assert "found the alarm CORRUPT raised during the run" in result.log
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [([], "no answer"), (["refused context deadline exceeded"], "context deadline exceeded")],
+)
+def test_an_unanswered_question_for_alarms_is_no_proof_that_there_is_none(world, said, reason):
+    living = Living(world)
+    living._answer = lambda host, command, ask=living._answer: (
+        said if ALARMS in command else ask(host, command)
+    )
+    result = care(living)
+    assert living.happened("defragment") == []
+    assert result.failed == set(HOSTS)
+    assert f"found no list of the alarms that are raised ({reason}), wanted none raised" in result.log
 
 
 def test_under_a_limit_only_the_named_are_defragmented(world):
