@@ -25,6 +25,8 @@ __all__ = ["compacted", "defragmented", "disarmed"]
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
 PASS = "defragment"  # noqa: S105 - the name of a pass over the members
+# Seconds that a member may need until it answers.
+_PATIENCE = 10
 
 
 @operation()
@@ -106,8 +108,15 @@ def defragmented(run: ClusterRun, sight: Sight, care: Care) -> Commands:
             if problem:
                 yield failing(problem)
                 return
-        served = serving(run, member, _urls(sight), 0)
-        before = Database.of(served.get(member.name, {}), member.settings)
+        served = serving(run, member, {member.name: member.client_url}, _PATIENCE)
+        if member.name not in served:
+            # Without an answer its size would read 0, and so as one that needs nothing.
+            yield failing(
+                f"found {member.name} not serving, so that the size of its database is unknown, wanted its answer; "
+                "next: run deploys/status.py, then run again"
+            )
+            return
+        before = Database.of(served[member.name], member.settings)
         if care.compact_to and not care.nospace and not before.is_due(member.settings):
             host.noop(f"this database needs no defragmentation ({before})")
             return

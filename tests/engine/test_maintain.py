@@ -87,6 +87,25 @@ def test_a_turn_needs_all_members_serving(world, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("data", [{}, {"etcd_compact": True, "etcd_compact_keep": 0}], ids=["", "compact"])
+def test_a_member_whose_size_is_not_told_fails_and_is_not_taken_for_a_small_one(world, mode, data):
+    living = Living(world)
+
+    def answer(host, command, ask=living._answer):
+        alone = SERVING in command and len(value(command, "endpoints").split()) == 1
+        asked.extend([int(value(command, "seconds"))] if alone else [])
+        return [] if alone else ask(host, command)
+
+    asked = []
+    living._answer = answer
+    result = care(living, mode, data={**EAGER, **data})
+    assert result.failed == set(HOSTS)
+    assert living.happened("defragment") == []
+    assert "not serving, so that the size of its database is unknown, wanted its answer" in result.log
+    assert min(asked) >= 5, "it is given some seconds"
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_member_that_does_not_serve_again_stops_the_others(world, monkeypatch, mode):
     class Clock:
         monotonic = itertools.count(step=10).__next__
