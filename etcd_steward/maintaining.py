@@ -130,7 +130,7 @@ class Care:
 def choose_care(sight: Sight, limit: Collection[str]) -> Care:
     """Decide what is to be done.
 
-    Members are judged by what they answer, not by etcd's health check, which a raised alarm makes fail everywhere.
+    The alarm NOSPACE, which is ended here, makes nobody unhealthy: see `healthy` in templates/ctl.sh.
 
     Args:
         sight: what was seen.
@@ -143,6 +143,10 @@ def choose_care(sight: Sight, limit: Collection[str]) -> Care:
     statuses = {host: state.endpoint.status for host, state in sight.hosts.items() if state.endpoint.status}
     alarms = {alarm for state in sight.hosts.values() for alarm in state.endpoint.alarms}
     complaints = [one for member in cluster.members for one in _unwell(member, sight.hosts[member.host])]
+    complaints += _several(sight, statuses)
+    if sight.seen is not None and not alarms:
+        # A clone or an unfinished restore: what no verb may change. Without room for a write it cannot be mended first.
+        complaints += sight.decide().refusals
     if alarms - {"NOSPACE"}:
         found = f"the alarm {', '.join(sorted(alarms - {'NOSPACE'}))}"
         hint = f"it is never disarmed here: find the member that differs; {_TROUBLE}"
@@ -185,11 +189,22 @@ def _unwell(member: Member, state: HostState) -> list[Complaint]:
         return [Complaint(member.host, found, wanted, "bring this host back first")]
     if state.uid != 0:
         return [Complaint(member.host, *NO_ROOT)]
-    if state.endpoint.status is None or state.endpoint.members is None:
+    answers = state.endpoint.status is not None and state.endpoint.members is not None
+    # Under another alarm than NOSPACE nobody is healthy, and the alarm is what is told.
+    if not answers or not (state.endpoint.healthy or set(state.endpoint.alarms) - {"NOSPACE"}):
         said = state.endpoint.error or state.endpoint.denied or "no answer"
         found, wanted = f"an etcd that does not serve ({said})", "every member serving"
         return [Complaint(member.host, found, wanted, "mend it first; see deploys/status.py")]
     return []
+
+
+def _several(sight: Sight, statuses: Mapping[str, Mapping[str, Any]]) -> list[Complaint]:
+    ids = sorted({int(status["header"]["cluster_id"]) for status in statuses.values()})
+    if len(ids) <= 1:
+        return []
+    found = f"members of several clusters ({', '.join(f'{number:016x}' for number in ids)})"
+    hint = "nothing is done until it is clear which hosts belong together"
+    return [Complaint(sight.cluster.name, found, "one cluster", hint)]
 
 
 def _order(sight: Sight, statuses: Mapping[str, Mapping[str, Any]], due: list[str]) -> tuple[str, ...]:

@@ -11,12 +11,34 @@ from hypothesis import strategies as st
 from etcd_steward import versions
 from etcd_steward.maintaining import DEFAULT_QUOTA, Database, choose_care, unsafe_defragmentation
 from etcd_steward.settings import Settings
+from tests.engine.common import clone
 from tests.engine.fakes import World
 
 MIB = 2**20
 
 
-def care(tmp_path, size=0, used=0, *, alarms=(), limit=None, unreached=(), revision=5000, free=9999, **data):
+def another_life(world):
+    """Let one host have the record of another cluster."""
+    host = world.hosts["@fake/n3"]
+    host.lines = [
+        line.replace(world.record.id, "0" * 13 + "abc") if line.startswith("record ") else line
+        for line in host.lines
+    ]
+
+
+def care(
+    tmp_path,
+    size=0,
+    used=0,
+    *,
+    alarms=(),
+    limit=None,
+    unreached=(),
+    unhealthy=(),
+    revision=5000,
+    free=9999,
+    **data,
+):
     data = {"etcd_config": {"quota-backend-bytes": 100 * MIB}, **data}
     world = World(Path(mkdtemp(dir=tmp_path)), **data)
     sight = world.sight(unreached)
@@ -26,9 +48,12 @@ def care(tmp_path, size=0, used=0, *, alarms=(), limit=None, unreached=(), revis
         if status is not None:
             header = {**status["header"], "revision": revision}
             status = {**status, "dbSize": size, "dbSizeInUse": used, "header": header}
-        endpoint = replace(state.endpoint, status=status, alarms=alarms, healthy=not alarms)
+        # As the probe tells it: etcd's check fails under every alarm, NOSPACE alone is let pass.
+        well = state.endpoint.healthy and not set(alarms) - {"NOSPACE"} and host not in unhealthy
+        endpoint = replace(state.endpoint, status=status, alarms=alarms, healthy=well)
         hosts[host] = replace(state, endpoint=endpoint, free_mb=free)
-    sight = replace(sight, hosts=hosts, seen=None if alarms else sight.seen)
+    healthy = any(state.endpoint.healthy for state in hosts.values())
+    sight = replace(sight, hosts=hosts, seen=sight.seen if healthy else None)
     return choose_care(sight, set(world.hosts) if limit is None else limit)
 
 
@@ -102,6 +127,41 @@ def test_a_second_database_needs_room(tmp_path):
 
 def test_every_member_has_to_serve(tmp_path):
     assert "bring this host back first" in told(care(tmp_path, 60 * MIB, MIB, unreached=("@fake/n2",)))
+
+
+@pytest.mark.parametrize("unhealthy", [("@fake/n2",), ("@fake/n1", "@fake/n2", "@fake/n3")])
+@pytest.mark.parametrize("alarms", [(), ("NOSPACE",)])
+def test_a_member_that_answers_but_reads_nothing_linearizably_does_not_serve(tmp_path, unhealthy, alarms):
+    for size in (60, 1):
+        found = care(tmp_path, size * MIB, MIB, unhealthy=unhealthy, alarms=alarms)
+        assert not found.anything
+        assert told(found).count("found an etcd that does not serve") == len(unhealthy)
+
+
+def test_under_the_alarm_corrupt_only_the_alarm_is_told(tmp_path):
+    assert len(care(tmp_path, alarms=("CORRUPT",)).complaints) == 1
+
+
+@pytest.mark.parametrize("alarms", [(), ("NOSPACE",)])
+def test_members_of_two_clusters_are_not_maintained_as_one(tmp_path, alarms):
+    world = World(tmp_path)
+    for host in world.hosts:
+        world.show(host, "converged", alarms=alarms, cluster_id=0x1234 if host == "@fake/n3" else None)
+    found = choose_care(world.sight(), set(world.hosts))
+    assert "found members of several clusters (0000000000001234, " in told(found)
+    assert not found.anything
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [(clone, "found the same data as on @fake/n1"), (another_life, "found more than one cluster id")],
+)
+def test_what_the_plan_refuses_is_not_maintained(tmp_path, break_it, reason):
+    world = World(tmp_path)
+    break_it(world)
+    found = choose_care(world.sight(), set(world.hosts))
+    assert reason in told(found)
+    assert not found.anything
 
 
 def test_only_hosts_of_the_limit_are_changed_and_a_full_cluster_needs_all(tmp_path):
