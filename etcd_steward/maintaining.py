@@ -174,6 +174,8 @@ def choose_care(sight: Sight, limit: Collection[str]) -> Care:
             "all members, as each has to give its space back",
         )
         complaints.append(Complaint(cluster.name, found, wanted, "run without them"))
+    # A member that is only silent is told of already.
+    complaints += _unknown(sight, statuses) if nospace and not complaints else []
     order = _order(sight, statuses, due)
     if order:
         complaints += _unsafe(sight, statuses, due) + _room(sight, databases, due)
@@ -205,6 +207,22 @@ def _several(sight: Sight, statuses: Mapping[str, Mapping[str, Any]]) -> list[Co
     found = f"members of several clusters ({', '.join(f'{number:016x}' for number in ids)})"
     hint = "nothing is done until it is clear which hosts belong together"
     return [Complaint(sight.cluster.name, found, "one cluster", hint)]
+
+
+def _unknown(sight: Sight, statuses: Mapping[str, Mapping[str, Any]]) -> list[Complaint]:
+    """Name the voters that no host of the inventory runs: they would stay as full as they are."""
+    answered = {int(status["header"]["member_id"]) for status in statuses.values()}
+    wanted = "hosts of the inventory alone, as each has to give its space back before the alarm is ended"
+    return [
+        Complaint(
+            sight.cluster.name,
+            f"the alarm NOSPACE and a voter that no host of the inventory runs ({one.name or 'unstarted'}, {one.id:016x})",
+            wanted,
+            f"add its host to the inventory, or take it out with deploys/remove.py --data etcd_member={one.id:016x}",
+        )
+        for one in (sight.seen.voters if sight.seen else ())
+        if one.id not in answered
+    ]
 
 
 def _order(sight: Sight, statuses: Mapping[str, Mapping[str, Any]], due: list[str]) -> tuple[str, ...]:

@@ -27,13 +27,13 @@ def serving(
     Args:
         run: the run.
         observer: from whose host.
-        endpoints: member names and the client URLs to ask.
+        endpoints: member names and the client URLs to ask; one without a URL cannot serve.
         seconds: how long a member is given.
 
     Returns:
         The decoded status of each that serves, by name.
     """
-    names = {url: name for name, url in endpoints.items()}
+    names = {url: name for name, url in endpoints.items() if url}
     found = {}
     for line in ask(run, observer.host, ctl(observer, "serving.sh", endpoints=list(names), seconds=seconds)):
         word, _, rest = line.partition(" ")

@@ -11,6 +11,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.maintaining import Database
+from etcd_steward.operations.membership import other_voters
 from etcd_steward.talk import ask, ctl, hand_over
 from etcd_steward.templating import text
 from etcd_steward.tending import raised, serving
@@ -127,7 +128,11 @@ def defragmented(run: ClusterRun, sight: Sight, care: Care) -> Commands:
 
 
 def _urls(sight: Sight) -> dict[str, str]:
-    return {member.name: member.client_url for member in sight.cluster.members}
+    """Name all whose absence counts: the inventory's members, and voters that it does not know."""
+    own = {member.name: member.client_url for member in sight.cluster.members}
+    voters = other_voters(sight, sight.cluster.members[0])
+    strangers = {name: url for name, url in voters.items() if url not in own.values()}
+    return own | {f"{name} ({url})" if name in own else name: url for name, url in strangers.items()}
 
 
 def _others_serve(

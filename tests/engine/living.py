@@ -172,8 +172,8 @@ class Living:
         self._show()
 
     def _status_of(self, url: str) -> str:
-        member = next(one for one in self.world.cluster.members if one.client_url == url)
-        if member.host not in self.running:
+        member = next((one for one in self.world.cluster.members if one.client_url == url), None)
+        if member is None or member.host not in self.running:
             return f"down {url} connection refused"
         return self._status(member.host).replace("status ", f"status {url} ", 1)
 

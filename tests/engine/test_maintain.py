@@ -90,6 +90,38 @@ def test_a_turn_needs_all_members_serving(world, mode):
     assert wanted in result.log
 
 
+STRANGER = "https://198.18.99.99:2379"
+
+
+def beside_a_stranger(tmp_path, client_urls):
+    """Give two members of three: the third voter is not in the inventory."""
+    world = World(tmp_path, names=("n1", "n2"), etcd_allow_even=True)
+    voter = {"ID": 77, "name": "old", "peerURLs": ["https://198.18.99.99:2380"], "clientURLs": client_urls}
+    for host in world.hosts:
+        world.show(host, "converged", strangers=(voter,))
+    living = Living(world)
+    living._show = lambda: None
+    return living
+
+
+def test_no_member_is_defragmented_while_a_voter_that_the_inventory_does_not_know_is_down(tmp_path):
+    living = beside_a_stranger(tmp_path, [STRANGER])
+    result = care(living)
+    assert living.happened("defragment") == []
+    assert result.failed == {N1, N2}
+    assert re.search(r"found old\b.* not serving, wanted all members serving", result.log)
+
+
+def test_a_voter_that_serves_counts_for_the_quorum_though_the_inventory_does_not_know_it(tmp_path):
+    living = beside_a_stranger(tmp_path, [STRANGER])
+    living._status_of = lambda url, ask=living._status_of: (
+        living._status(N2).replace("status ", f"status {url} ", 1) if url == STRANGER else ask(url)
+    )
+    result = care(living)
+    assert (result.refused, result.failed) == ("", set())
+    assert sorted(living.happened("defragment")) == [N1, N2]
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("data", [{}, {"etcd_compact": True, "etcd_compact_keep": 0}], ids=["", "compact"])
 def test_a_member_whose_size_is_not_told_fails_and_is_not_taken_for_a_small_one(world, mode, data):

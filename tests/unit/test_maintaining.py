@@ -164,6 +164,19 @@ def test_what_the_plan_refuses_is_not_maintained(tmp_path, break_it, reason):
     assert not found.anything
 
 
+def test_the_alarm_nospace_is_not_ended_beside_a_voter_that_nobody_can_defragment(tmp_path):
+    stranger = {"ID": 77, "name": "old", "peerURLs": ["https://10.9.9.9:2380"], "clientURLs": []}
+    world = World(tmp_path)
+    for alarms in ((), ("NOSPACE",)):
+        for host in world.hosts:
+            world.show(host, "converged", alarms=alarms, strangers=(stranger,))
+        found = choose_care(world.sight(), set(world.hosts))
+        reason = (
+            "found the alarm NOSPACE and a voter that no host of the inventory runs (old, 000000000000004d)"
+        )
+        assert (reason in told(found)) is bool(alarms)
+
+
 def test_only_hosts_of_the_limit_are_changed_and_a_full_cluster_needs_all(tmp_path):
     assert care(tmp_path, 60 * MIB, MIB, limit={"@fake/n2"}).order == ("@fake/n2",)
     assert "run without them" in told(care(tmp_path, 60 * MIB, MIB, limit={"@fake/n2"}, alarms=("NOSPACE",)))
