@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
+from etcd_steward.decisions import quorum
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.maintaining import Database
 from etcd_steward.operations.membership import other_voters
@@ -154,6 +155,7 @@ def _others_serve(
     host.log(
         f"{member.name}: {Database.of(own, member.settings)}; it serves nothing while it is defragmented"
     )
+    host.log(_arithmetic(served, member))
     others = {name: status for name, status in served.items() if name != member.name}
     if int(own.get("leader", 0)) == int(own["header"]["member_id"]) and others:
         done = [sight.cluster.member(name).name for name in run.rollout.done(PASS)]
@@ -164,6 +166,14 @@ def _others_serve(
         if hand_over(run, _observer(sight, member), member.client_url, heir):
             host.log(f"leadership moved to {voters[0]}")
     return True
+
+
+def _arithmetic(served: Mapping[str, Mapping[str, Any]], member: Member) -> str:
+    voters = sum(not status.get("isLearner") for status in served.values())
+    told = f"voters {voters}, quorum {quorum(voters)}, healthy {voters} -> {voters - 1} while {member.name} is defragmented"
+    if voters - 1 >= quorum(voters):
+        return told
+    return f"{told}: nobody can write meanwhile, some seconds for each GiB"
 
 
 def _observer(sight: Sight, member: Member) -> Member:

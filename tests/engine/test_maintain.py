@@ -122,6 +122,19 @@ def test_a_voter_that_serves_counts_for_the_quorum_though_the_inventory_does_not
     assert sorted(living.happened("defragment")) == [N1, N2]
 
 
+def test_each_turn_tells_its_arithmetic_and_whether_anybody_can_write_meanwhile(world, tmp_path):
+    result = care(Living(world))
+    for name in ("n1", "n2", "n3"):
+        assert f"voters 3, quorum 2, healthy 3 -> 2 while {name} is defragmented" in result.log
+    assert "nobody can write meanwhile" not in result.log
+    two = World(tmp_path / "two", names=("n1", "n2"), etcd_allow_even=True, etcd_allow_outage=True)
+    result = care(Living(two))
+    assert (result.refused, result.failed) == ("", set())
+    for name in ("n1", "n2"):
+        told = f"voters 2, quorum 2, healthy 2 -> 1 while {name} is defragmented: nobody can write meanwhile"
+        assert told in result.log
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("data", [{}, {"etcd_compact": True, "etcd_compact_keep": 0}], ids=["", "compact"])
 def test_a_member_whose_size_is_not_told_fails_and_is_not_taken_for_a_small_one(world, mode, data):
