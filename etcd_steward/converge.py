@@ -299,7 +299,9 @@ class Converge:
                 sight = self.cluster_run.look()
             except DeployError as error:
                 return dict.fromkeys(self.cluster_run.hosts, str(error))
-        problems = judge(sight, self.cluster_run.limited(), self.scope.target)
+        problems = judge(
+            sight, self.cluster_run.limited(), self.scope.target, any_release=self.scope.any_release
+        )
         if sight is not job.sight:
             # A refusal says more than what ails the member, whose cure would be another run.
             refused, more = self._left_over(sight)

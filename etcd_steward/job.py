@@ -36,12 +36,14 @@ class Scope:
         certificates_only: nothing but certificates is made anew, and nobody is restarted.
         renew_all: every certificate is made anew, whatever it looks like.
         phase: the phase of a rotation of the authorities.
+        any_release: its promise holds whatever release members run, so that another than `etcd_version` fails nothing.
     """
 
     target: Version | None = None
     certificates_only: bool = False
     renew_all: bool = False
     phase: Phase | None = None
+    any_release: bool = False
 
 
 @dataclass(frozen=True)

@@ -29,19 +29,22 @@ _RUN = "run deploys/etcd.py"
 _MAINTAIN = "run deploys/maintain.py"
 
 
-def judge(sight: Sight, limit: set[str], target: Version | None = None) -> dict[str, str]:
+def judge(
+    sight: Sight, limit: set[str], target: Version | None = None, *, any_release: bool = False
+) -> dict[str, str]:
     """Say for every host whether its member is as promised: healthy, of this cluster, on the wanted version.
 
     Args:
         sight: what was seen.
         limit: the hosts that this run may change; a problem of another host is told on all of them.
         target: the release that these hosts were brought to; otherwise `etcd_version`.
+        any_release: whether members may run another.
 
     Returns:
         For each host with a problem, what it is.
     """
     own = {
-        member.host: problems_of(sight, member, target, behind=member.host in limit)
+        member.host: problems_of(sight, member, target, behind=member.host in limit and not any_release)
         for member in sight.cluster.members
     }
     unheeded = sight.credentials.unheeded_complaint() if target is None else None

@@ -22,7 +22,7 @@ def renew() -> None:
         host.noop("no member of an etcd cluster")
         return
     settings = found.settings[host.name]
-    scope = Scope(certificates_only=True, renew_all=settings.etcd_renew_all)
+    scope = Scope(certificates_only=True, renew_all=settings.etcd_renew_all, any_release=True)
     run: Converge = found.once("renew", lambda: Converge(found, scope, "renew"))
     job = run.job()
 

@@ -48,7 +48,9 @@ def rotate_ca() -> None:
     passes = [_pass(found, phase) for phase in phases]
     sight = found.planned()[0]
     names = {member.host: member.name for member in sight.cluster.members}
-    unchanged: Converge = found.once("unchanged", lambda: Converge(found, Scope(), "unchanged"))
+    unchanged: Converge = found.once(
+        "unchanged", lambda: Converge(found, Scope(any_release=True), "unchanged")
+    )
     first, last = (passes[0], passes[-1]) if passes else (unchanged, unchanged)
     # What speaks against the run is told once, before any operation begins.
     first.job()
@@ -109,6 +111,6 @@ def _waiting(found: ClusterRun, left: list[Phase]) -> dict[Phase, tuple[Complain
 
 
 def _pass(found: ClusterRun, phase: Phase) -> Converge:
-    scope = Scope(phase=phase, certificates_only=phase == "reissue")
+    scope = Scope(phase=phase, certificates_only=phase == "reissue", any_release=True)
     run: Converge = found.once(phase, lambda: Converge(found, scope, phase))
     return run

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from etcd_steward.authority import Authorities, Store
 from etcd_steward.certificates import Subject
 from etcd_steward.pki import issue
+from etcd_steward.rotation import PHASES
 from etcd_steward.verbs import etcd, renew, rotate_ca
 from etcd_steward.work import ROLES, leaf_spec
 from tests.engine.fakes import World, run_deploy
@@ -32,6 +35,35 @@ def commands(result: object) -> list[str]:
 def ended(world: World, *hosts: str, condition: str = "unhealthy") -> None:
     for host in hosts:
         world.show(host, condition, now=LONG_AGO)
+
+
+@pytest.mark.parametrize("mode", ["", "serial", "no_wait"])
+def test_another_release_than_the_settings_name_fails_converging_and_no_work_on_certificates(
+    tmp_path: Path, mode: str
+) -> None:
+    """After an upgrade by `--data etcd_version` the inventory may still name the old release."""
+    world = World(tmp_path)
+    for host in HOSTS:
+        world.show(host, "converged", version="3.5.30")
+    living = Living(world)
+    assert run_deploy(living.hosts, etcd, mode=mode).failed == set(HOSTS)
+    renewed = run_deploy(living.hosts, renew, mode=mode)
+    assert (renewed.refused, renewed.failed, renewed.only_looked) == ("", set(), True)
+
+
+def test_another_release_than_the_settings_name_does_not_fail_a_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verb = import_module("etcd_steward.verbs.rotate_ca")
+    world = World(tmp_path)
+    for host in HOSTS:
+        world.show(host, "converged", version="3.5.30")
+    with monkeypatch.context() as patched:
+        patched.setattr(verb, "phases_left", lambda _cluster, _hosts: [])
+        result = run_deploy(world.hosts, rotate_ca)
+    assert (result.refused, result.failed) == ("", set()), "nothing was left to rotate"
+    found = SimpleNamespace(name="etcd", once=lambda _what, make: make())
+    assert all(verb._pass(found, phase).scope.any_release for phase in PHASES)
 
 
 @pytest.fixture
