@@ -224,7 +224,7 @@ def hand_over(run: ClusterRun, observer: Member, leader: str, heir: int) -> bool
     Returns:
         Whether it was moved.
     """
-    question = ctl(observer, "move-leader.sh", endpoint=leader, heir=f"{heir:x}")
+    question = ctl(observer, "guard.sh", "move-leader.sh", endpoint=leader, heir=f"{heir:x}")
     return "moved" in ask(run, observer.host, question)
 
 

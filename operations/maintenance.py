@@ -76,7 +76,12 @@ def _compact(run: ClusterRun, sight: Sight, care: Care) -> str:
     member = sight.cluster.members[0]
     seconds = member.settings.etcd_timeout
     question = ctl(
-        member, "compact.sh", endpoint=member.loopback_url, revision=care.compact_to, seconds=seconds
+        member,
+        "guard.sh",
+        "compact.sh",
+        endpoint=member.loopback_url,
+        revision=care.compact_to,
+        seconds=seconds,
     )
     answer = ask(run, member.host, question)
     if "compacted" in answer:
@@ -258,7 +263,8 @@ def _finish(run: ClusterRun, sight: Sight, care: Care) -> str:
                 "next: delete keys, which works under the alarm, and run again, with a lower etcd_compact_keep where the "
                 "history is what fills it"
             )
-    answer = ask(run, observer.host, ctl(observer, "disarm.sh", endpoint=observer.loopback_url))
+    question = ctl(observer, "guard.sh", "disarm.sh", endpoint=observer.loopback_url)
+    answer = ask(run, observer.host, question)
     if "disarmed" in answer:
         return ""
     return f"found that the alarm stays ({' '.join(answer)[:200]}), wanted none; next: see docs/troubleshooting.md"

@@ -7,7 +7,7 @@ import pytest
 
 from etcd_steward.verbs import maintain
 from tests.engine.fakes import World, run_deploy
-from tests.engine.living import ALARMS, COMPACT, DEFRAGMENT, SERVING, Living, value
+from tests.engine.living import ALARMS, COMPACT, DEFRAGMENT, DISARM, MOVE, SERVING, Living, value
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
@@ -177,6 +177,17 @@ def test_f36_the_alarm_nospace_is_ended_last_after_one_compaction_and_every_turn
     whats = [what for _, what in full.events if what != "move"]
     assert whats == ["compact", "defragment", "defragment", "defragment", "disarm"]
     assert "the alarm NOSPACE is raised: nothing can be written until it is ended" in result.log
+
+
+def test_whatever_changes_the_cluster_waits_first_for_a_command_of_a_run_that_was_killed(full):
+    result = care(full, data={"etcd_compact_keep": 0})
+    given = [command for commands in result.commands.values() for command in commands]
+    for change in (COMPACT, DEFRAGMENT, MOVE, DISARM):
+        changing = [command for command in given if change in command]
+        assert changing, change
+        for command in changing:
+            assert command.count("flock -n 9") == 1, change
+            assert command.index("flock -n 9") < command.index(change)
 
 
 @pytest.mark.parametrize("broken", [COMPACT, DEFRAGMENT])
