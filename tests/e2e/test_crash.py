@@ -1,7 +1,7 @@
 """A run that was killed, or stopped by a failing host, is finished by the same command; no id changes, no write is lost.
 
 By default each verb is cut once per step of its plan, on one cluster. `scripts/test --crash` cuts at every remote
-command; CRASH_STRIDE=5 takes every fifth only, CRASH_FIRST=41 begins with the 41st. It also runs further failing hosts.
+command; CRASH_STRIDE=5 takes every fifth only, CRASH_FIRST=41 begins with the 41st.
 """
 
 from __future__ import annotations
@@ -142,9 +142,7 @@ def test_a_run_that_is_cut_at_any_remote_command_is_finished_by_the_same_command
 
 
 # A heartbeat that no member starts with is tried in all modes: tests/e2e/test_rolling.py.
-@pytest.mark.parametrize(
-    "mode", ["", *(pytest.param(mode, marks=pytest.mark.crash) for mode in MODES if mode)]
-)
+@pytest.mark.parametrize("mode", MODES)
 def test_f18_a_member_that_does_not_come_back_stops_a_rolling_change_and_the_same_command_finishes_it(
     site: Site, mode: str
 ) -> None:
@@ -165,7 +163,6 @@ def test_f18_a_member_that_does_not_come_back_stops_a_rolling_change_and_the_sam
     site.etcd("-y").unchanged()
 
 
-@pytest.mark.crash
 def test_f09_a_newcomer_that_does_not_start_harms_nobody_and_the_same_command_finishes_its_join(
     site: Site,
 ) -> None:
@@ -184,7 +181,6 @@ def test_f09_a_newcomer_that_does_not_start_harms_nobody_and_the_same_command_fi
     assert {site.status(host)["version"] for host in site.hosts} == {site.settings["etcd_version"]}
 
 
-@pytest.mark.crash
 def test_a_replaced_member_that_does_not_start_harms_nobody_and_the_same_command_finishes_it(
     site: Site,
 ) -> None:
@@ -199,7 +195,6 @@ def test_a_replaced_member_that_does_not_start_harms_nobody_and_the_same_command
     site.etcd("-y").unchanged()
 
 
-@pytest.mark.crash
 def test_a_member_that_cannot_be_stopped_is_told_and_the_same_command_finishes_its_removal(
     site: Site,
 ) -> None:
@@ -215,7 +210,6 @@ def test_a_member_that_cannot_be_stopped_is_told_and_the_same_command_finishes_i
     assert sorted(ids(site)) == ["n1", "n2", "n3"]
 
 
-@pytest.mark.crash
 @pytest.mark.parametrize("mode", MODES)
 def test_a_member_that_stops_while_others_are_defragmented_ends_the_run_and_the_same_command_finishes_it(
     site: Site, mode: str
@@ -238,7 +232,6 @@ def test_a_member_that_stops_while_others_are_defragmented_ends_the_run_and_the_
         site.run(*words).succeeded()
 
 
-@pytest.mark.crash
 def test_what_killed_runs_have_left_is_told_by_the_status_and_cleared_away_by_the_next_ones(
     site: Site,
 ) -> None:
