@@ -43,6 +43,7 @@ def write(run: FlannelRun, host: str) -> str:
     """
     question = run.asking(
         host,
+        "guard.sh",
         "flannel-put.sh",
         name=run.config_key,
         literal=json.dumps(run.config),

@@ -147,7 +147,9 @@ def _lowered(run: Converge, members: list[Member], step: Version, *, downgrade: 
     endpoints = ",".join(one.client_url for one in members)
 
     def question(line: str) -> tuple[str, str]:
-        shell = ctl(observer, "downgrade.sh", endpoint=observer.client_url, endpoints=endpoints, line=line)
+        # What changes something waits for a command of a killed run.
+        fragments = ["guard.sh", "downgrade.sh"] if line else ["downgrade.sh"]
+        shell = ctl(observer, *fragments, endpoint=observer.client_url, endpoints=endpoints, line=line)
         answer = ask(run.cluster_run, observer.host, shell)
         said = next((one.removeprefix("said ") for one in answer if one.startswith("said ")), "")
         return said, next((one.removeprefix("status ") for one in answer if one.startswith("status ")), "")

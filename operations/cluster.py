@@ -177,7 +177,7 @@ def _try(state: State, host: Host, run: Converge) -> bool:
     written = ask(
         run.cluster_run,
         member.host,
-        ctl(member, "gate-put.sh", endpoint=member.loopback_url, name=key, value=value),
+        ctl(member, "guard.sh", "gate-put.sh", endpoint=member.loopback_url, name=key, value=value),
     )
     found = ask(run.cluster_run, far.host, ctl(far, "gate-get.sh", endpoint=far.loopback_url, name=key))
     if value not in found:
