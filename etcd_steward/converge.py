@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from pyinfra import logger
 from pyinfra.api import DeployError, Host
 
 from etcd_steward import releases, versions
@@ -17,7 +18,7 @@ from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.expiry import lapsed, outlived
 from etcd_steward.job import Job, Scope, make_job
-from etcd_steward.objections import reasons_against
+from etcd_steward.objections import reasons_against, to_do
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, Sight, refuse
@@ -208,6 +209,8 @@ class Converge:
             or before.unscheduled.get(host) != after.unscheduled.get(host)
             or before.unprepared.get(host) != after.unprepared.get(host)
         ]
+        then, now = ("; ".join(to_do(job)) or "nothing" for job in (before, after))
+        logger.warning(f"    {self.cluster_run.name}: planned: {then}; now: {now}")
         return f"found {', '.join(changed) or 'the order of turns'} changed since the plan was made, wanted the same plan; next: run again"
 
     def look_after(self, before: str) -> None:

@@ -14,7 +14,7 @@ from etcd_steward.preflight import check_host, skew_complaint
 if TYPE_CHECKING:
     from etcd_steward.job import Job
 
-__all__ = ["reasons_against"]
+__all__ = ["reasons_against", "to_do"]
 
 
 def reasons_against(job: Job) -> list[Complaint]:
@@ -57,14 +57,19 @@ def _absent(job: Job) -> list[Complaint]:
             host,
             f"no answer ({state.problem})",
             "every member within reach before anything is changed",
-            "bring this host back first; what has to be done: " + "; ".join(_summary(job)),
+            "bring this host back first; what has to be done: " + "; ".join(to_do(job)),
         )
         for host, state in job.sight.hosts.items()
         if not state.reached
     ]
 
 
-def _summary(job: Job) -> list[str]:
+def to_do(job: Job) -> list[str]:
+    """Tell what a run would do, by host.
+
+    Args:
+        job: what the run would do.
+    """
     told = [
         f"{host}: {', '.join(one.reasons()) or 'files'}" for host, one in job.works.items() if one.anything
     ]

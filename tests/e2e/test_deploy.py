@@ -26,8 +26,8 @@ CLUSTERS = {
     "ubuntu": (("ubuntu",) * 3, "ssh"),
     "centos": (("centos",) * 3, "ssh"),
 }
-# Emulated hosts are as slow as small computers: like there, the timers are longer. And they do nothing by themselves while
-# they are looked at: a scheduled snapshot takes so much of them that etcd does not answer the look in time.
+# Emulated hosts are as slow as small computers: like there, the timers are longer. They do nothing by themselves while they
+# are looked at; schedules have tests of their own.
 SLOW = {
     "etcd_timeout": 300,
     "etcd_config": {"heartbeat-interval": 500, "election-timeout": 5000},

@@ -28,6 +28,7 @@ def test_what_changed_until_the_lock_was_taken_stops_the_run(world, yes):
     living = Living(world)
     result = run_deploy(living.hosts, etcd, yes=yes, data=SLOWER)
     assert f"found {N2} changed since the plan was made, wanted the same plan; next: run again" in result.log
+    assert "etcd: planned: " in result.log
     assert living.events == []
     assert result.failed == set(HOSTS)
 
