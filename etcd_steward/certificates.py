@@ -215,6 +215,16 @@ def bundle(pem: str) -> list[Authority]:
     return [Authority(certificate) for certificate in certificates]
 
 
+def lists(pem: str, authority: Authority) -> bool:
+    """Tell whether a file of trusted certificates holds an authority.
+
+    Args:
+        pem: The file's content.
+        authority: The one that is looked for.
+    """
+    return authority.fingerprint in {one.fingerprint for one in bundle(pem)}
+
+
 def chained(pem: str, trusted: Iterable[Authority]) -> bool:
     """Tell whether a certificate leads to a trusted authority, by those that follow it in its file.
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from etcd_steward import versions
-from etcd_steward.certificates import LeafSpec, Pair, bundle
+from etcd_steward.certificates import LeafSpec, Pair, lists
 from etcd_steward.clusters import cluster_of_client
 from etcd_steward.credentials import Credentials, self_made
 from etcd_steward.errors import Complaint
@@ -130,8 +130,7 @@ class ClientRun:
     def _credentials(self) -> Credentials:
         found = self.sight.credentials
         coming = following(found.cluster, keys=False)
-        carried = {one.fingerprint for one in bundle(found.carried[0])} if found.carried else set()
-        if coming is None or coming.client.fingerprint not in carried:
+        if coming is None or not (found.carried and lists(found.carried[0], coming.client)):
             return found
         here = following(found.cluster)
         problem = "" if here and here.client.can_sign else "the next authorities are here without their keys"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import gevent
 
 from etcd_steward import flannel_host, k3s_look
-from etcd_steward.certificates import bundle, chained
+from etcd_steward.certificates import chained, lists
 from etcd_steward.clients import Bundle, wanted_bundle
 from etcd_steward.clusters import clients_of
 from etcd_steward.control_planes import BUNDLE
 from etcd_steward.credentials import self_made
 from etcd_steward.errors import Complaint
 from etcd_steward.shell import script
-from etcd_steward.talk import ask
+from etcd_steward.talk import seek
 from etcd_steward.topology import member_name
 
 if TYPE_CHECKING:
@@ -68,16 +68,11 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> list[ClientFiles]:
     bundles = [one for one in _bundles(run, name, settings) if not _members_own(run, name, one[1])]
     if not bundles:
         return []
-    host = run.state.inventory.get_host(name)
-    if not host.connected and host in run.state.failed_hosts:
-        # pyinfra has just tried; a second try would double the wait.
-        return _unseen(name, bundles, "pyinfra could not connect")
     files = [path for _, one in bundles for path in (one.ca, one.certificate)]
-    try:
-        lines = ask(run, name, script("client-look.sh", files=files))
-    except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
-        return _unseen(name, bundles, str(error) or type(error).__name__)
-    if not lines or lines[-1] != "end":
+    lines, problem = seek(run, name, script("client-look.sh", files=files), list)
+    if lines is None:
+        return _unseen(name, bundles, problem)
+    if lines[-1:] != ["end"]:
         return _unseen(name, bundles, "it did not answer")
     pems: dict[str, str] = {}
     for line in lines[:-1]:
@@ -168,7 +163,7 @@ def not_ready_yet(
 
 
 def _trusts(client: ClientFiles, coming: Authorities | None) -> bool:
-    return coming is not None and coming.client.fingerprint in {one.fingerprint for one in bundle(client.ca)}
+    return coming is not None and lists(client.ca, coming.client)
 
 
 def _shows(client: ClientFiles, coming: Authorities | None) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from etcd_steward.authority import Authorities, PkiError, Store, given, ready_made
-from etcd_steward.certificates import Authority, Pair, Role, bundle, chained, read_certificate
+from etcd_steward.certificates import Authority, Pair, Role, bundle, chained, lists, read_certificate
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
@@ -278,7 +278,5 @@ def _carried(cluster: Cluster, hosts: Mapping[str, HostState]) -> tuple[str, str
 
 
 def _same(here: Authorities, carried: tuple[str, str]) -> bool:
-    client, peer = (bundle(pem) for pem in carried)
-    return here.client.fingerprint in {one.fingerprint for one in client} and here.peer.fingerprint in {
-        one.fingerprint for one in peer
-    }
+    client, peer = carried
+    return lists(client, here.client) and lists(peer, here.peer)

@@ -20,6 +20,7 @@ __all__ = [
     "Plan",
     "Refusal",
     "clone_of",
+    "outage_told",
     "quorum",
 ]
 
@@ -98,6 +99,19 @@ def quorum(voters: int) -> int:
         The smallest majority.
     """
     return voters // 2 + 1
+
+
+def outage_told(voters: int, healthy: int, doing: str, stall: str) -> str:
+    """Say how many voters are left while one of them does not serve.
+
+    Args:
+        voters: how many there are.
+        healthy: how many of them serve now.
+        doing: which one, and what it does meanwhile.
+        stall: for how long nobody can write, where too few are left.
+    """
+    told = f"voters {voters}, quorum {quorum(voters)}, healthy {healthy} -> {healthy - 1} while {doing}"
+    return told if healthy - 1 >= quorum(voters) else f"{told}: nobody can write {stall}"
 
 
 def clone_of(owner: Member) -> tuple[str, str, str]:

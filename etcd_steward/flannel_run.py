@@ -20,7 +20,7 @@ from etcd_steward.flannel_leases import Keys, read_keys
 from etcd_steward.flannel_seen import Seen, parse_look
 from etcd_steward.run import refuse
 from etcd_steward.shell import Script, script
-from etcd_steward.talk import ask, ctl
+from etcd_steward.talk import ask, ctl, seek
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,10 +210,6 @@ def look_at_hosts(run: ClusterRun, settings: Mapping[str, Settings]) -> dict[str
 
 
 def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
-    host = run.state.inventory.get_host(name)
-    if not host.connected and host in run.state.failed_hosts:
-        # pyinfra has just tried; a second try would double the wait.
-        return Seen(problem="pyinfra could not connect")
     question = script(
         "service.sh",
         "flannel-look.sh",
@@ -226,10 +222,8 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
         device=flannel_host.device(settings),
         port=flannel_host.port(settings),
     )
-    try:
-        return parse_look(ask(run, name, question))
-    except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
-        return Seen(problem=str(error) or type(error).__name__)
+    seen, problem = seek(run, name, question, parse_look)
+    return seen or Seen(problem=problem)
 
 
 def keys_in_etcd(run: ClusterRun, sight: Sight, prefix: str) -> tuple[Keys | None, str]:

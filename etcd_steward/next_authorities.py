@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from etcd_steward.authority import Authorities, Store
-from etcd_steward.certificates import bundle
+from etcd_steward.certificates import lists
 from etcd_steward.credentials import Credentials, brought, pki_folder
 from etcd_steward.pki import BACKDATE
 from etcd_steward.rotation import following, next_folder, trust_both_file
@@ -42,7 +42,7 @@ def _bundled(cluster: Cluster, coming: Authorities) -> bool:
         pem = trust_both_file(cluster).read_text()
     except FileNotFoundError:
         return False
-    return coming.client.fingerprint in {one.fingerprint for one in bundle(pem)}
+    return lists(pem, coming.client)
 
 
 def make_next(cluster: Cluster, carried: str, now: datetime) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gevent
 from pyinfra.api.facts import get_fact
@@ -32,8 +32,12 @@ __all__ = [
     "last_errors",
     "look_at",
     "reach_peers",
+    "seek",
     "why_unreached",
 ]
+
+
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,30 @@ def ask(run: ClusterRun, host: str, question: Script) -> list[str]:
     job = gevent.spawn(work, run.hosts.get(host) or run.state.inventory.get_host(host))
     result: list[str] = job.get()
     return result
+
+
+def seek(
+    run: ClusterRun, host: str, question: Script, read: Callable[[list[str]], _Told]
+) -> tuple[_Told | None, str]:
+    """Run a script on a host that may be out of reach.
+
+    Args:
+        run: the run.
+        host: the inventory's name of the host.
+        question: the script.
+        read: reads its lines.
+
+    Returns:
+        What was read, or None and why the host was not reached.
+    """
+    target = run.state.inventory.get_host(host)
+    if not target.connected and target in run.state.failed_hosts:
+        # pyinfra has just tried; a second try would double the wait.
+        return None, "pyinfra could not connect"
+    try:
+        return read(ask(run, host, question)), ""
+    except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
+        return None, str(error) or type(error).__name__
 
 
 def await_healthy(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
-from etcd_steward.decisions import quorum
+from etcd_steward.decisions import outage_told
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.maintaining import Database
 from etcd_steward.operations.membership import other_voters
@@ -175,10 +175,9 @@ def _others_serve(
 
 def _arithmetic(served: Mapping[str, Mapping[str, Any]], member: Member) -> str:
     voters = sum(not status.get("isLearner") for status in served.values())
-    told = f"voters {voters}, quorum {quorum(voters)}, healthy {voters} -> {voters - 1} while {member.name} is defragmented"
-    if voters - 1 >= quorum(voters):
-        return told
-    return f"{told}: nobody can write meanwhile, some seconds for each GiB"
+    return outage_told(
+        voters, voters, f"{member.name} is defragmented", "meanwhile, some seconds for each GiB"
+    )
 
 
 def _observer(sight: Sight, member: Member) -> Member:

@@ -11,10 +11,9 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.commands import apply_command, contents
 from etcd_steward.credentials import pki_folder
-from etcd_steward.decisions import MAKING
+from etcd_steward.decisions import MAKING, outage_told
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.operations.files import show_differences
-from etcd_steward.plan import quorum
 from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
 from etcd_steward.runtimes import runtime
@@ -204,10 +203,8 @@ def others_are_well(state: State, host: Host, run: Converge, member: Member, sto
     if not stop:
         return True
     voters = len(others) + 1
-    told = f"voters {voters}, quorum {quorum(voters)}, healthy {len(healthy) + 1} -> {len(healthy)} while {member.name} restarts"
-    if len(healthy) < quorum(voters):
-        told += f": nobody can write until it is back, mostly some seconds, {member.settings.etcd_timeout} s at most"
-    host.log(told)
+    stall = f"until it is back, mostly some seconds, {member.settings.etcd_timeout} s at most"
+    host.log(outage_told(voters, len(healthy) + 1, f"{member.name} restarts", stall))
     identity = run.job().sight.hosts[member.host].data.identity
     leads = identity is not None and {status.leader for status in healthy.values()} == {identity.member}
     if leads:
