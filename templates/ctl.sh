@@ -7,7 +7,6 @@ ctl() { (become_ctl "$@" 2>&1); } # endpoint command...
 become_ctl() { # endpoint command...
   at=$1
   shift
-  export ETCDCTL_API=3
   exec "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
     --command-timeout=4s "$@"
 }

@@ -2,7 +2,7 @@
 # Set before: arch seconds file sha256
 # It listens on sockets in a folder that only root can enter, so it needs neither ports nor certificates.
 inside() { # etcdctl's arguments
-  ETCDCTL_API=3 "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout=30m "$@" 2>&1 | tail -n 1
+  "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout=30m "$@" 2>&1 | tail -n 1
 }
 
 cleared() {

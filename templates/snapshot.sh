@@ -17,7 +17,7 @@ whole() {
 offline() { # words of the command snapshot
   tool=$bin_dir/etcdutl
   [ -x "$tool" ] || tool=$bin_dir/etcdctl
-  ETCDCTL_API=3 "$tool" snapshot "$@" 2>&1 | tail -n 1
+  "$tool" snapshot "$@" 2>&1 | tail -n 1
 }
 inspect() { offline status "$1" -w json; }
 
