@@ -34,7 +34,8 @@ class Program:
         arch: the architecture, as the setting for digests names it.
         url: where it comes from.
         sums: where its digest is: a list as `sha256sum` prints it, or the digest alone.
-        settings: the settings that it follows from, as an error names them: release, mirror and digest.
+        settings: the names of the settings that it follows from: release, mirror and digest.
+        many: the setting for digests holds those of several programs, by their names.
     """
 
     name: str
@@ -43,6 +44,16 @@ class Program:
     url: str
     sums: str
     settings: tuple[str, str, str]
+    many: bool = False
+
+    def digest_setting(self, value: str) -> str:
+        """Write the line that gives the program a digest.
+
+        Args:
+            value: the digest, or what stands for it.
+        """
+        alone = {self.arch: value}
+        return f"{self.settings[2]} = { {self.name: alone} if self.many else alone }"
 
     @property
     def cures(self) -> Cures:
@@ -91,6 +102,6 @@ def _expected(program: Program, digest: Mapping[str, str] | str | None) -> str:
         raise ReleaseError(
             f"no SHA-256 of {program.url} in {program.sums}",
             "a digest, as nothing is installed without one",
-            f"set {program.settings[2]} = {{'{program.arch}': '…'}}",
+            f"set {program.digest_setting('…')}",
         )
     return known

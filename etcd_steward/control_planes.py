@@ -91,7 +91,8 @@ class ControlPlanes:
         own = self.settings[host.name]
         arch = versions.release_arch(self.looks[host.name].machine)
         wanted = kubeadm.program(tool, self.release(host.name), arch, own.etcd_kubernetes_mirror)
-        return partial(binaries.obtain, wanted, None, Path(own.etcd_cache_dir).expanduser(), host.log)
+        digest = next((sum_ for name, sum_ in own.etcd_kubernetes_sha256.items() if name == tool), None)
+        return partial(binaries.obtain, wanted, digest, Path(own.etcd_cache_dir).expanduser(), host.log)
 
     def repository(self, name: str) -> tuple[str, list[Content]]:
         """Say where a host's packages come from, and write the repository's definition.

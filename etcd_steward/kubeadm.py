@@ -299,9 +299,6 @@ def program(tool: str, release: str, arch: str, mirror: str | None) -> Program:
         arch=arch,
         url=url,
         sums=f"{url}.sha256",
-        settings=(
-            "etcd_kubernetes_release",
-            "etcd_kubernetes_mirror",
-            "etcd_kubernetes_mirror to one that has its digest",
-        ),
+        settings=("etcd_kubernetes_release", "etcd_kubernetes_mirror", "etcd_kubernetes_sha256"),
+        many=True,
     )

@@ -89,6 +89,7 @@ def question(settings: Settings) -> Script:
     definitions = [path for one in KUBERNETES_PACKAGES.values() for path in (one.definition, one.key) if path]
     return script(
         "service.sh",
+        "asked.sh",
         "kubernetes-look.sh",
         files=[CONFIG, UNIT, DROP_IN, *definitions],
         prefix=settings.etcd_kubernetes_prefix,

@@ -52,6 +52,7 @@ def placed(
     staging, _ = folder(prefix)
     return script(
         "guard.sh",
+        "asked.sh",
         "matches.sh",
         fragment,
         staging=staging,

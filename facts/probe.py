@@ -40,6 +40,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "service.sh",
         "snapshot-look.sh",
         "pod-look.sh",
+        "asked.sh",
         "node-look.sh",
         "probe.sh",
         user=settings.run_as[0],

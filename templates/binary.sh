@@ -1,12 +1,8 @@
-# Puts an uploaded program beside its other releases under the name of its own, in one step. Needs matches.sh.
+# Puts an uploaded program beside its other releases under the name of its own, in one step. Needs asked.sh and matches.sh.
 # Set before: staging file program sha256 prefix version
 chown root:root "$program"
 chmod 755 "$program"
-if ! said=$("./$program" --version 2>&1 </dev/null || "./$program" version 2>&1 </dev/null); then
-  echo "found a $program $version that does not run on this host: $(printf '%s\n' "$said" | head -n 1)" >&2
-  echo "wanted one that does; next: look at the host's architecture" >&2
-  exit 1
-fi
+runs "$program" "$version" "$staging/$program" || exit 1
 mkdir -p "$prefix/$version"
 dd if=/dev/null of="$program" conv=notrunc,fsync 2>/dev/null
 if [ -e "$prefix/$version/$program" ]; then mv "$prefix/$version/$program" "$prefix/$version/$program.$(date -u +%Y%m%dT%H%M%SZ)-$$"; fi

@@ -1,4 +1,4 @@
-# Tells what of Kubernetes is on a host, as lines of `word rest`. Reads only, never fails; needs service.sh.
+# Tells what of Kubernetes is on a host, as lines of `word rest`. Reads only, never fails; needs service.sh and asked.sh.
 # Set before: files prefix tools log
 echo "look 1"
 echo "machine $(uname -m)"
@@ -11,12 +11,7 @@ done
 PATH=$PATH:/usr/local/bin:/usr/bin
 for tool in $tools; do
   at=$(command -v "$tool") || continue
-  case $tool in
-    kubeadm) said=$("$at" version -o short 2>/dev/null </dev/null) ;;
-    kubectl) said=$("$at" version --client 2>/dev/null </dev/null) ;;
-    *) said=$("$at" --version 2>/dev/null </dev/null) ;;
-  esac
-  echo "tool $tool $at $(printf '%s\n' "$said" | grep -oE 'v[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)"
+  echo "tool $tool $at $(told_version "$tool" "$at")"
   [ -e "$prefix" ] && echo "at $tool $(readlink -f "$at")"
 done
 for mark in "$prefix"/*/.*-sha256; do [ -f "$mark" ] && echo "staged $(basename "${mark%/*}") $(basename "$mark")"; done

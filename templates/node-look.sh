@@ -1,4 +1,4 @@
-# Tells what of kubelet's needs a host has.
+# Tells what of kubelet's needs a host has; needs asked.sh.
 # Set before: modules sysctls container_runtime
 look_at_node() {
   awk 'NR > 1 { print "node swap " $1 }' /proc/swaps 2>/dev/null
@@ -28,6 +28,6 @@ look_at_node() {
     case $told in *NeedDaemonReload=yes*) continue ;; esac
     case $told in *ActiveState=active*UnitFileState=enabled*) say "node unit $unit" ;; esac
   done
-  [ "$container_runtime" != containerd ] || say "node containerd $(containerd --version 2>/dev/null | awk '{ print $3 }')"
+  [ "$container_runtime" != containerd ] || say "node containerd $(told_version containerd containerd)"
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then say "node cgroup v2"; else say "node cgroup v1"; fi
 }

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from etcd_steward import kubeadm
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import Address, HostPath, Ip, Mirror, Word
+from etcd_steward.values import Address, Digests, HostPath, Ip, Mirror, Word
 
 __all__ = ["KubernetesSettings"]
 
@@ -82,6 +82,11 @@ class KubernetesSettings(Keys):
         None,
         "kubernetes: where its programs come from, in the layout of dl.k8s.io/release.",
         "https://mirror.example.org/k8s",
+    )
+    etcd_kubernetes_sha256: dict[Literal["kubeadm", "kubectl", "kubelet"], Digests] = key(
+        {},
+        "kubernetes: SHA-256 of its programs, each one or one for each architecture; otherwise those beside them.",
+        {"kubectl": {"amd64": "0" * 64}},
     )
     etcd_kubernetes_prefix: HostPath = key(
         "/opt/kubernetes",

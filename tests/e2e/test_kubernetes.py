@@ -39,9 +39,11 @@ CONFIG, LOG = "/etc/kubernetes/kubeadm-config.yaml", "/etc/kubernetes/kubeadm-in
 TOKEN, CERTIFICATE_KEY = "abcdef.0123456789abcdef", "5ca1ab1e" * 8
 # kubeadm refuses an etcd before 3.5.24; this is the one that is to be had, and needs glibc.
 VERSION = "3.5.30"
+WRONG = 'error: strict decoding error: unknown field \\"apiServer.certSAN\\"'
 STAND_INS = {
     "kubeadm": rf"""#!/bin/sh
 [ "$1" != version ] || {{ echo {RELEASE}; exit 0; }}
+[ "$*" != "config validate --config {CONFIG}" ] || {{ [ ! -e /root/config-is-wrong ] || {{ echo "{WRONG}" >&2; exit 1; }}; exit 0; }}
 [ "$*" = "init --config {CONFIG} --upload-certs" ] || {{ echo "found $*" >&2; exit 2; }}
 of() {{ sed -n "s/^ *$1: \"\(.*\)\"$/\1/p" {CONFIG}; }}
 endpoints=$(sed -n '/endpoints:/,/caFile/s/^ *- "\(.*\)"$/\1/p' {CONFIG} | paste -sd,)
@@ -52,7 +54,11 @@ ETCDCTL_API=3 /opt/etcd/{VERSION}/etcdctl --endpoints="$endpoints" --cacert="$(o
 echo times >>/root/init-runs
 echo admin >/etc/kubernetes/admin.conf
 """,
-    "kubectl": f"#!/bin/sh\necho Client Version: {RELEASE}\n",
+    # As the real one: it knows no --version, and without --client it asks an API server.
+    "kubectl": f"""#!/bin/sh
+[ "$*" = "version --client" ] || {{ echo "error: unknown flag: $1" >&2; exit 1; }}
+echo Client Version: {RELEASE}
+""",
     "kubelet": f"#!/bin/sh\necho Kubernetes {RELEASE}\n",
 }
 

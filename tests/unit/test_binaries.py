@@ -1,12 +1,15 @@
 """What is promised about programs that are one file: on the controller, and when they are put on a host."""
 
+import ast
 import hashlib
 import subprocess
 
 import pytest
 
+from etcd_steward import crio, k3s, kubeadm, kubelet
 from etcd_steward.binaries import Program, obtain
 from etcd_steward.downloads import ReleaseError
+from etcd_steward.settings import Settings
 from etcd_steward.shell import script
 
 BODY = b"#!/bin/sh\necho tool 1.2.3\n"
@@ -56,7 +59,9 @@ def put(folder, body, sha256=SHA256, last="binary.sh"):
     staging.mkdir(exist_ok=True)
     (staging / "tool").write_bytes(body)
     names = {"file": "tool", "program": "tool", "called": "a tool", "version": "1.2.3"}
-    command = script("matches.sh", last, **names, staging=str(staging), sha256=sha256, prefix=str(folder))
+    command = script(
+        "asked.sh", "matches.sh", last, **names, staging=str(staging), sha256=sha256, prefix=str(folder)
+    )
     return subprocess.run(["sh", "-c", command + ""], capture_output=True, text=True, check=False)
 
 
@@ -81,7 +86,7 @@ def test_a_program_that_is_another_on_the_host_is_kept_apart_and_never_used(tmp_
 def test_a_program_that_does_not_run_on_the_host_is_not_put_there(tmp_path):
     body = b"#!/bin/sh\necho Exec format error >&2\nexit 126\n"
     done = put(tmp_path, body, hashlib.sha256(body).hexdigest())
-    assert "found a tool 1.2.3 that does not run on this host: Exec format error" in done.stderr
+    assert "found a tool 1.2.3 that this host cannot start: Exec format error" in done.stderr
     assert not (tmp_path / "1.2.3").exists()
 
 
@@ -118,3 +123,21 @@ def test_an_archive_that_is_another_on_the_host_is_never_unpacked(tmp_path):
     assert done.returncode == 1
     assert f"wanted {SHA256}; next: look at {tmp_path}/.staging/tool.bad" in done.stderr
     assert not (tmp_path / "installed").exists()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        kubeadm.program("kubectl", "v1.36.2", "amd64", None),
+        kubelet.program("v1.36.2", "amd64"),
+        crio.program("v1.36.2", "amd64"),
+        k3s.program("v1.34.2+k3s1", "amd64", None),
+    ],
+    ids=lambda program: program.name,
+)
+def test_what_is_advised_about_a_program_is_a_setting_that_is_accepted(program):
+    assert set(program.settings) <= set(Settings.model_fields)
+    name, _, value = program.digest_setting("0" * 64).partition(" = ")
+    given = Settings(**{name: ast.literal_eval(value)})
+    digests = getattr(given, name)
+    assert (digests[program.name] if program.many else digests) == {"amd64": "0" * 64}
