@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.targets import mirror
 from tests.targets.common import describe
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ REPO = Path(__file__).resolve().parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 RUN_SECONDS = 300
 
+_RELEASE = re.compile(r"\b3\.\d+\.\d+\b")
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COMMAND = re.compile(r"^\s*\[([^\]]+)\] +>>> ", re.MULTILINE)
 _VERDICT = re.compile(r"^\s*\[([^\]]+)\] +(Success|No changes|Error\b.*)$", re.MULTILINE)
@@ -168,6 +170,11 @@ class Site:
         own = {"PYTHONPATH": str(REPO), "PYINFRA_PROGRESS": "off"}
         return {**os.environ, **own, **({"PATH": self.path} if self.path else {})}
 
+    def prepare_releases(self, *arguments: str) -> None:
+        """Have the mirror make every release that a run may ask for: a build takes longer than a download may."""
+        named = set(_RELEASE.findall(" ".join((self.inventory.read_text(), *arguments))))
+        mirror.prepare(*sorted(named & set(mirror.VERSIONS)), architectures=mirror.wanted_architectures())
+
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start pyinfra in a process group of its own.
 
@@ -179,6 +186,7 @@ class Site:
             The process.
         """
         self.write_inventory()
+        self.prepare_releases(*arguments)
         flags = [argument for argument in arguments if argument.startswith("-")]
         rest = [argument for argument in arguments if argument not in flags]
         argv = [str(PYINFRA), *flags, str(self.inventory.name), *rest]

