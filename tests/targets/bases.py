@@ -37,6 +37,9 @@ class Family:
     dockerfile: str
     offline: Callable[[], str]
     offline_origin: Origin
+    kubelet: bool = (
+        False  # it is made for a kubelet: the family debian with more in it, and more allowed to it
+    )
 
     @property
     def origin(self) -> Origin:
@@ -190,6 +193,11 @@ FAMILIES = {
         Family(
             "centos", "systemd", "amd64", "rockylinux/rockylinux:9", "Dockerfile.rhel",
             lambda: _stand_in("rocky"), "stand-in",
+        ),
+        Family("kubelet", "systemd", "amd64", "debian:12", "Dockerfile.kubelet", _debian, "real", kubelet=True),
+        Family(
+            "kubelet-containerd2", "systemd", "amd64", "debian:12", "Dockerfile.containerd2", _debian, "real",
+            kubelet=True,
         ),
     )
 }  # fmt: skip

@@ -8,7 +8,7 @@ import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +34,14 @@ INIT_FLAGS = {
         "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
     ],
 }  # fmt: skip
+# A kubelet makes groups, mounts and containers: in a cgroup namespace of the container's own, so that all of it goes
+# with the container (tests/targets/kubelet/init). The machine's groups are not mounted: systemd would write into them.
+KUBELET_FLAGS = [
+    "--cgroupns", "private", "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE",
+    "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--device", "/dev/kmsg",
+    "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
+    "-v", "/var/lib/containerd", "-v", "/var/lib/kubelet",
+]  # fmt: skip
 BOOTED = {
     "openrc": '[ "$(cat /run/openrc/softlevel)" = default ] && ! [ -e /run/openrc/rc.starting ]',
     "systemd": "systemctl is-system-running | grep -qE '^(running|degraded)$'",
@@ -188,6 +196,24 @@ class Host:
             return False
 
 
+@cache
+def why_no_kubelet() -> str:
+    """Say why a container of this machine cannot host a kubelet; empty where it can.
+
+    What a kubelet does at first is tried: writable groups, a mount of its own, and a layered file system.
+    """
+    if not Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists():
+        return "this machine's kernel has no br_netfilter loaded"
+    script = (
+        "sed -i 's,^exec .*,,' /sbin/init-kubelet && /sbin/init-kubelet && cd /sys/fs/cgroup && "
+        "mkdir $([ -d memory ] && echo memory/)tried && cd /var/lib/kubelet && mkdir a b c d && "
+        "mount -t overlay -o lowerdir=a,upperdir=b,workdir=c none d"
+    )
+    argv = ("run", "--rm", *KUBELET_FLAGS, "--entrypoint", "sh", images.build("kubelet"), "-c", script)
+    done = run("docker", *argv, check=False)
+    return "" if done.returncode == 0 else describe("docker run (a host for a kubelet)", done)
+
+
 def _ipv6(address: str) -> str:
     """Give the IPv6 address that goes with an address: a network of its own in fd00:c612::/32 for each lab."""
     *_, lab, host = address.split(".")
@@ -293,7 +319,8 @@ class Lab:
             "--network", self.network, "--ip", host.address, "--network-alias", host.name,
             *(["--ip6", host.address6] if self._ipv6 else []),
             *[f"--add-host={other.name}:{other.address}" for other in self.hosts.values()],
-            "--platform", f"linux/{family.architecture}", *INIT_FLAGS[family.init],
+            "--platform", f"linux/{family.architecture}",
+            *(KUBELET_FLAGS if family.kubelet else INIT_FLAGS[family.init]),
             *[part for mount in mounts for part in ("--mount", mount)], *own,
             images.build(host.family),
         )  # fmt: skip

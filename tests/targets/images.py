@@ -9,6 +9,7 @@ from . import bases, dockerfiles, emulation, keys
 from .bases import FAMILIES, Family
 from .common import HERE
 
+BUILT_ON = {"kubelet": "debian", "kubelet-containerd2": "kubelet"}
 PREPARATION = {"openrc": "openrc-prep.sh", "systemd": "systemd-prep.sh"}
 
 
@@ -22,13 +23,15 @@ def build(family_name: str) -> str:
     family = FAMILIES[family_name]
     if family.architecture == "arm64":
         emulation.ensure()
-    base = bases.base(family)
-    preparation = PREPARATION[family.init]
-    context = {
-        preparation: HERE / preparation,
-        "authorized_keys": keys.public("deploy"),
-        "ssh_host_ed25519_key": keys.private("host"),
-    }
+    if family.kubelet:
+        base, context = build(BUILT_ON[family_name]), {"kubelet": HERE / "kubelet"}
+    else:
+        base, preparation = bases.base(family), PREPARATION[family.init]
+        context = {
+            preparation: HERE / preparation,
+            "authorized_keys": keys.public("deploy"),
+            "ssh_host_ed25519_key": keys.private("host"),
+        }
     labels = {"etcdtest.base": family.origin, "etcdtest.family": family.name}
     return dockerfiles.build(
         f"etcdtest/{family.name}", HERE / family.dockerfile, base, context,
@@ -38,7 +41,7 @@ def build(family_name: str) -> str:
 
 def build_all(families: list[str] | None = None) -> dict[str, str]:
     """Build several families at once; what they share is built once."""
-    names = families or list(FAMILIES)
+    names = families or [name for name, family in FAMILIES.items() if not family.kubelet]
     bases.mode()
     with ThreadPoolExecutor(len(names)) as pool:
         return dict(zip(names, pool.map(build, names), strict=True))

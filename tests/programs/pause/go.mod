@@ -1,0 +1,3 @@
+module etcd-steward.test/pause
+
+go 1.26.0
