@@ -75,7 +75,7 @@ def etcd(version: str, pattern: str = "registry.k8s.io/etcd:{version}-0") -> Pat
 
 def pause() -> Path:
     """Pack our own program that waits, as the first one of every pod."""
-    return archive(PAUSE, {"pause": programs.built("pause", "pause")}, "pause")
+    return archive(PAUSE, {"pause": programs.built("cri-tools", "pause")}, "pause")
 
 
 def control_plane() -> list[Path]:

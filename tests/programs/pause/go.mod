@@ -1,3 +1,0 @@
-module etcd-steward.test/pause
-
-go 1.26.0
