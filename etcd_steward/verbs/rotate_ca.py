@@ -58,7 +58,7 @@ def rotate_ca() -> None:
     cluster.confirmed(name="Look again", run=first, verb="rotate_ca")
     if passes:
         rotation.made(name="Make the next authorities", run=found)
-    for run, phase in zip(passes, phases, strict=True):
+    for run, phase in host.loop(list(zip(passes, phases, strict=True))):
         rotation.gated(name=f"Look before: {phase}", run=run, phase=phase)
         if phase == "reissue":
             cluster.ready(name="Judge the clock", run=run)

@@ -36,7 +36,8 @@ def upgrade() -> None:
     settings = sight.cluster.member(host.name).settings
 
     cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="upgrade")
-    for run, step in zip(passes, path.steps, strict=True):
+    steps = list(enumerate(zip(passes, path.steps, strict=True)))
+    for _, (run, step) in host.loop(steps):
         if one_by_one():
             upgrading.staged(name=f"Stage {step.to} on all hosts", run=run, step=step.to)
             continue
@@ -48,7 +49,7 @@ def upgrade() -> None:
             arch=run.arch(host.name),
             missing=str(step.to) not in state.releases,
         )
-    for number, (run, step) in enumerate(zip(passes, path.steps, strict=True)):
+    for number, (run, step) in host.loop(steps):
         if number:
             before = path.steps[number - 1].to
             upgrading.looked_after(name=f"Look after {before}", run=run, before=str(before), release=before)

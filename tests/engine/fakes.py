@@ -24,8 +24,10 @@ from pyinfra.api.connectors import get_all_connectors
 from pyinfra.api.deploy import add_deploy
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.operations import run_ops
+from pyinfra.api.state import StateStage
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine
+from pyinfra.context import ctx_host, ctx_state
 
 from etcd_steward import versions
 from etcd_steward.authority import Authorities, Store
@@ -462,6 +464,15 @@ def _timely(lines: list[str]) -> list[str]:
     return lines
 
 
+def _add_from_command_line(state: State, verb: Callable[[], Any]) -> None:
+    state.set_stage(StateStage.Prepare)
+    with mock.patch("pyinfra.is_cli", new=True), ctx_state.use(state):
+        for host in state.inventory.get_active_hosts():
+            with ctx_host.use(host):
+                verb()
+    state.get_op_order()
+
+
 def run_deploy(
     hosts: dict[str, FakeHost],
     verb: Callable[[], Any],
@@ -471,6 +482,7 @@ def run_deploy(
     limit: list[str] | None = None,
     mode: str = "",
     debug: bool = False,
+    cli: bool = False,
 ) -> Result:
     """Run a verb over pretended hosts, as `pyinfra -y INVENTORY deploys/VERB.py` does.
 
@@ -482,6 +494,7 @@ def run_deploy(
         limit: inventory names, as `--limit` names them.
         mode: `dry`, `serial` or `no_wait`, as pyinfra's options of these names.
         debug: as with `--debug`, which logs every command.
+        cli: operations are told apart as the command line does, by lines of source and positions in loops.
 
     Returns:
         What it did.
@@ -539,7 +552,7 @@ def run_deploy(
         ):
             try:
                 connect_all(state)
-                add_deploy(state, verb)
+                _add_from_command_line(state, verb) if cli else add_deploy(state, verb)
                 if mode != "dry":
                     run_ops(state, serial=mode == "serial", no_wait=mode == "no_wait")
             finally:

@@ -13,6 +13,7 @@ import pytest
 
 from etcd_steward import gating, releases
 from etcd_steward.verbs import upgrade
+from etcd_steward.versions import hops, parse
 from tests.engine.fakes import World, run_deploy
 from tests.engine.living import Living, value
 
@@ -262,6 +263,37 @@ def test_f34_two_steps_are_each_gated_and_each_finished_on_all_members(tmp_path,
     assert set(living.versions.values()) == {"3.6.14"}
     assert living.asked == [HASHES, SNAPSHOT, HASHES, SNAPSHOT, V2, V2, V2]
     assert len(living.happened("stop")) == 6
+
+
+@pytest.mark.parametrize("leader", HOSTS)
+@pytest.mark.parametrize(("done", "down"), [((), None), ((N1,), None), ((N1,), N1), ((N2, N3), N2)])
+def test_f34_a_path_of_two_steps_has_one_order_for_pyinfra_whoever_leads_or_is_down(
+    tmp_path, monkeypatch, leader, done, down
+):
+    living = climbing(tmp_path, "3.4.23", "3.6.14")
+    stores(monkeypatch, living)
+    living.leader = living.world.cluster.member(leader)
+    first = next(iter(hops(parse("3.4.23"), parse("3.6.14")))).to
+    living.versions |= dict.fromkeys(done, str(first))
+    living._show()
+    if down:
+        living.running.discard(down)
+        living.world.show(down, "stopped", version=str(first))
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.6.14"}
+
+
+@pytest.mark.parametrize("leader", HOSTS)
+def test_a_roll_back_has_one_order_for_pyinfra_whoever_leads(tmp_path, leader):
+    world = World(tmp_path / "controller", etcd_version="3.5.30", etcd_rollback=True)
+    living = Climbing(world, "3.5.16")
+    living.leader = world.cluster.member(leader)
+    living.versions |= {N1: "3.5.30", N3: "3.5.30"}
+    living._show()
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.5.16"}
 
 
 def test_f34_the_next_step_waits_for_a_member_that_fell_back(tmp_path, monkeypatch):
