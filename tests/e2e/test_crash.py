@@ -76,7 +76,7 @@ def nothing_is_lost(site: Site, verb: Verb) -> Iterator[None]:
     if verb.writes:
         with Writer(site, through=[site.lab[name] for name in verb.keeps], seconds=900) as writer:
             yield
-        writer.report.nothing_lost()
+        writer.report.served()
     else:
         yield
     after = ids(site)

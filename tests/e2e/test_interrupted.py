@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +13,8 @@ import pytest
 from etcd_steward.locking import FILE
 from etcd_steward.record import read_controller_record
 from tests.e2e.steward import RUN_SECONDS
-from tests.e2e.watching import overlaps, restarts, started_with
-from tests.e2e.writer import Writer
+from tests.e2e.watching import started_with
+from tests.e2e.writer import Served
 from tests.targets.common import wait_until
 from tests.targets.images import title
 
@@ -133,16 +132,14 @@ def heartbeat(site: Site) -> str:
 def test_an_interrupted_rolling_change_is_finished_by_the_same_command(
     site: Site, heartbeat: str, turns: int, families: tuple[str, ...]
 ) -> None:
-    begin, before = time.time(), {host.name: site.pid(host) for host in site.hosts}
-    with Writer(site) as writer:
+    before = {host.name: site.pid(host) for host in site.hosts}
+    with Served(site) as served:
         with ended_by_force(site) as run:
             name = run.until_said("healthy 3 -> 2 while ", turns).split()[-2]
             run.until(f"stopped {name}", lambda: site.pid(site.lab[name]) != before[name])
         site.etcd("-y").succeeded()
-    writer.report.nothing_lost().told("etcd.py, another heartbeat, killed in a turn and run again")
-    told = restarts(site, begin)
-    assert overlaps(told) == []
-    assert sorted(span.name for span in told) == [host.name for host in site.hosts], "each once"
+    served.report.told("etcd.py, another heartbeat, killed in a turn and run again")
+    assert sorted(served.restarted) == [host.name for host in site.hosts], "each once"
     assert {started_with(site, host, "heartbeat-interval") for host in site.hosts} == {heartbeat}
     assert not any(host.exists(FILE) for host in site.hosts)
     site.etcd("-y").unchanged()

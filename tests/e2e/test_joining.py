@@ -56,7 +56,7 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_witho
         site.hosts = everybody
         outcome = site.etcd("-y").succeeded()
         assert "Finish n4" in outcome.text
-    writer.report.nothing_lost().told("etcd.py, growing from 1 to 3 to 5 members")
+    writer.report.served().told("etcd.py, growing from 1 to 3 to 5 members")
     listed = members(site, first)
     assert sorted(listed) == ["n1", "n2", "n3", "n4", "n5"]
     assert not any(one.get("isLearner") for one in listed.values())
@@ -67,7 +67,7 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_witho
     site.etcd("-y").refused("though the cluster knows this member", "etcd_replace=n2")
     with Writer(site) as writer:
         outcome = site.etcd("-y", "--data=etcd_replace=n2").succeeded()
-    writer.report.nothing_lost().told("etcd.py, replacing a member whose disk was lost")
+    writer.report.served().told("etcd.py, replacing a member whose disk was lost")
     assert "is removed, then joins anew" in outcome.text
     assert not any(host.exists(MAY_START_EMPTY) for host in everybody), "the consent ends with the join"
     assert members(site, third)["n2"]["ID"] != before
@@ -79,7 +79,7 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_witho
             site.run("-y", f"--data=etcd_member={name}", "deploys/remove.py").succeeded()
     # An inventory of four would be refused, so the two leave it together.
     site.hosts = everybody[:3]
-    writer.report.nothing_lost().told("remove.py, shrinking from 5 to 3 members")
+    writer.report.served().told("remove.py, shrinking from 5 to 3 members")
     assert sorted(members(site, first)) == ["n1", "n2", "n3"]
     before = site.processes()
     site.etcd("-y").succeeded()  # the list in the configurations, which no running process reads

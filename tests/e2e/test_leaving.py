@@ -139,7 +139,7 @@ def test_the_leader_leaves_without_a_lost_write_and_a_second_run_finds_it_gone(m
     before = lying_aside(left)
     with Writer(mixed, through=others) as writer:
         outcome = remove(mixed, left.name).succeeded()
-    writer.report.nothing_lost().told("remove.py of the leader, 3 to 2 members")
+    writer.report.served().told("remove.py of the leader, 3 to 2 members")
     assert "voters 3 -> 2, quorum 2 -> 2, healthy 3 -> 2" in outcome.text
     assert "leadership moved to" in outcome.text
     assert set(listed(mixed, others[0])) == {host.name for host in others}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.conftest import make_site
-from tests.e2e.watching import Poller, client_context, overlaps
-from tests.e2e.writer import Writer, post
+from tests.e2e.watching import client_context, overlaps, spans
+from tests.e2e.writer import Served, post
 from tests.targets import hosts as targets
 from tests.targets.images import title
 
@@ -92,10 +93,14 @@ def test_members_are_defragmented_one_at_a_time_and_no_write_is_lost(site: Site)
     # How far a database grows for three values depends on how etcd batches them: 3 to 8 of the 16 MiB.
     maintain(site, *PATIENT).unchanged()
     assert sizes(site) == before, "what is below the thresholds is left alone"
-    with Writer(site) as writer, Poller(site) as poller:
+    begin = time.time()
+    with Served(site) as served:
         maintain(site, "--data=etcd_compact=true", "--data=etcd_compact_keep=1", *EAGER).succeeded()
-    writer.report.nothing_lost().told("maintain.py, compacting and defragmenting")
-    assert overlaps(poller.down) == []
+    served.report.told("maintain.py, compacting and defragmenting")
+    assert served.restarted == []
+    told = spans(site, begin, "starting defragment", "finished defragment")
+    assert sorted({span.name for span in told}) == sorted(before)
+    assert overlaps(told) == []
     after = sizes(site)
     assert all(after[name] < before[name] / 2 for name in before), (before, after)
     assert site.get(site.hosts[1], "big") == "x" * 2**20

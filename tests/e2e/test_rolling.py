@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.watching import Poller, overlaps, restarts, started_with
-from tests.e2e.writer import Writer
+from tests.e2e.watching import started_with
+from tests.e2e.writer import Served
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -45,19 +44,14 @@ def test_a_changed_heartbeat_restarts_the_members_one_at_a_time(
 ) -> None:
     leader = site.status(site.hosts[0])["leader"]
     led = next(host.name for host in site.hosts if site.status(host)["header"]["member_id"] == leader)
-    begin = time.time()
-    with Writer(site) as writer, Poller(site) as poller:
+    with Served(site) as served:
         outcome = site.etcd("-y", *MODES[mode]).succeeded()
-    writer.report.nothing_lost().told(" ".join(["etcd.py, another heartbeat", *MODES[mode]]))
-    told = restarts(site, begin)
-    assert sorted(span.name for span in told) == [host.name for host in site.hosts], "each once"
-    assert overlaps(told) == []
-    assert {span.name for span in poller.down} == {host.name for host in site.hosts}, "the poller saw it"
-    assert overlaps(poller.down) == []
+    served.report.told(" ".join(["etcd.py, another heartbeat", *MODES[mode]]))
+    assert sorted(served.restarted) == [host.name for host in site.hosts], "each once"
     for host in site.hosts:
         assert started_with(site, host, "heartbeat-interval") == f"{heartbeat}ms"
     if not mode:  # otherwise pyinfra itself orders the hosts
-        assert told[-1].name == led, "the leader comes last"
+        assert served.restarted[-1] == led, "the leader comes last"
     assert "voters 3, quorum 2, healthy 3 -> 2 while n1 restarts" in outcome.text
     site.etcd("-y").unchanged()
 
@@ -81,14 +75,11 @@ def test_nothing_is_touched_while_another_host_is_down(site: Site, heartbeat: in
 def test_a_stopped_member_takes_its_turn_first(site: Site, heartbeat: int) -> None:
     stopped = site.hosts[1]
     stopped.run("systemctl", "stop", "etcd")
-    begin = time.time()
-    with Poller(site) as poller:
+    with Served(site) as served:
         site.etcd("-y").succeeded()
-    assert overlaps(poller.down) == []
-    others = restarts(site, begin)
-    assert {span.name for span in others} == {host.name for host in site.hosts if host is not stopped}
-    back = next(span.end for span in poller.down if span.name == stopped.name)
-    assert all(span.begin > back for span in poller.down if span.name != stopped.name)
+    assert sorted(served.restarted) == [host.name for host in site.hosts if host is not stopped]
+    back = next(span.end for span in served.away if span.name == stopped.name)
+    assert all(span.begin > back for span in served.away if span.name != stopped.name)
     assert started_with(site, stopped, "heartbeat-interval") == f"{heartbeat}ms"
 
 
@@ -102,15 +93,15 @@ def test_a_broken_value_stops_after_the_first_member_and_the_corrected_run_mends
     before = {host.name: site.footprint(host) for host in site.hosts}
     processes = site.processes()
     site.settings |= {"etcd_config": good | UNBINDABLE, "etcd_timeout": 8}
-    with Poller(site) as poller:
+    with Served(site) as served:
         outcome = site.etcd("-y", *MODES[mode]).failed(
             "not healthy after 8 s",
             "wanted it healthy",
             "no other member was touched",
             "cannot assign requested address",
         )
-    names = {span.name for span in poller.down}
-    assert len(names) == 1, poller.down
+    names = {span.name for span in served.away}
+    assert len(names) == 1, served.away
     (broken,) = names
     assert f"left untouched, because {site.name(site.lab[broken])} failed" in outcome.text
     untouched = [host for host in site.hosts if host.name != broken]
@@ -127,8 +118,9 @@ def test_a_broken_value_stops_after_the_first_member_and_the_corrected_run_mends
         site.put(untouched[0], "written", f"while {broken} is down")
     site.settings |= {"etcd_config": good}
     site.settings.pop("etcd_timeout")
-    with Poller(site) as poller:
+    with Served(site) as served:
         site.etcd("-y").succeeded()
-    assert {span.name for span in poller.down} == {broken}
+    assert {span.name for span in served.away} == {broken}
+    assert served.restarted == []
     assert site.get(site.lab[broken], "written") == f"while {broken} is down"
     site.etcd("-y").unchanged()

@@ -19,7 +19,7 @@ from etcd_steward.gates import strangers, v2_content
 from etcd_steward.observed import listed_members
 from etcd_steward.shell import script
 from tests.e2e.conftest import make_site
-from tests.e2e.writer import Writer
+from tests.e2e.writer import Served
 from tests.targets import hosts as targets
 from tests.targets import mirror
 from tests.targets.common import wait_until
@@ -107,14 +107,14 @@ def unpack(host: Host, version: str) -> str:
     return folder
 
 
-def tell(writer: Writer, what: str) -> None:
-    writer.report.nothing_lost().told(f"upgrade.py, {what}")
+def tell(served: Served, what: str) -> None:
+    served.report.told(f"upgrade.py, {what}")
 
 
 def test_a_cluster_climbs_from_3_4_to_3_5_with_a_canary_and_a_way_back(site: Site) -> None:
     canary, *others = site.hosts
     before = {host.name: site.processes()[host.name] for host in others}
-    with Writer(site) as writer:
+    with Served(site) as served:
         upgrade(site, "3.5.16", f"--limit={site.name(canary)}").succeeded()
         assert running(site) == {canary.name: "3.5.16", **{host.name: "3.4.23" for host in others}}
         upgrade(site, "3.5.16", f"--limit={site.name(canary)}").unchanged()
@@ -122,14 +122,14 @@ def test_a_cluster_climbs_from_3_4_to_3_5_with_a_canary_and_a_way_back(site: Sit
         upgrade(site, "3.5.16", "--data=etcd_rollback=true").succeeded()
         assert release(site) == "3.4.23"
         assert {host.name: site.processes()[host.name] for host in others} == before
-    tell(writer, "canary to 3.5.16 and back")
+    tell(served, "canary to 3.5.16 and back")
     site.etcd("-y").unchanged()
     for version in ("3.5.16", "3.5.30"):
         order = [host.name for host in turns(site)]
         taken = len(snapshots(site))
-        with Writer(site) as writer:
+        with Served(site) as served:
             outcome = upgrade(site, version).succeeded()
-        tell(writer, f"to {version}")
+        tell(served, f"to {version}")
         assert release(site) == version
         said = [f"quorum 2, healthy 3 -> 2 while {name} restarts" for name in order]
         places = [outcome.text.index(sentence) for sentence in said]
@@ -152,7 +152,7 @@ def test_a_member_that_does_not_start_stops_the_upgrade_and_the_same_command_fin
     unpack(broken, wanted)
     program = f"/opt/etcd/{wanted}/etcd"
     broken.run(f"mv {program} {program}.good; echo 'exit 1' >{program}; chmod 755 {program}")
-    with Writer(site) as writer:
+    with Served(site) as served:
         try:
             outcome = upgrade(site, wanted, "--data=etcd_timeout=8", *MODES[mode]).failed(
                 "not healthy after 8 s", "wanted it healthy", "no other member was touched after it"
@@ -180,7 +180,7 @@ def test_a_member_that_does_not_start_stops_the_upgrade_and_the_same_command_fin
                     60,
                 )
         upgrade(site, wanted, *MODES[mode]).succeeded()
-    tell(writer, f"{before} to {wanted}, {broken.name} failing {mode}")
+    tell(served, f"{before} to {wanted}, {broken.name} failing {mode}")
     assert release(site) == wanted
     assert {name: site.processes()[name] for name in ahead} == {name: done[name] for name in ahead}
     # Where it is back before the same command looks, all are well, and nothing spares the rest a snapshot of their own;
@@ -298,7 +298,7 @@ def test_what_ends_with_status_0_though_nothing_was_done_is_as_documented(site: 
 @pytest.mark.long
 def test_ctrl_c_in_the_middle_ends_with_status_0_and_the_same_command_finishes(site: Site) -> None:
     wanted = NEXT[release(site)]
-    with Writer(site) as writer:
+    with Served(site) as served:
         process = site.start("-y", f"--data=etcd_version={wanted}", "deploys/upgrade.py")
         assert process.stderr is not None
         for line in process.stderr:
@@ -308,7 +308,7 @@ def test_ctrl_c_in_the_middle_ends_with_status_0_and_the_same_command_finishes(s
         process.communicate(timeout=60)
         assert process.returncode == 0
         upgrade(site, wanted).succeeded()
-    tell(writer, f"to {wanted}, interrupted")
+    tell(served, f"to {wanted}, interrupted")
     assert release(site) == wanted
 
 
@@ -322,7 +322,7 @@ def test_static_releases_are_upgraded_on_plain_alpine_of_both_architectures(
     site.settings["etcd_force_version"] = False
     upgrade(site, "3.5.1").refused("data of members may come to differ after a crash")
     site.settings["etcd_force_version"] = True
-    with Writer(site) as writer:
+    with Served(site) as served:
         upgrade(site, "3.5.1").succeeded()
-    tell(writer, "3.5.0 to 3.5.1, plain Alpine")
+    tell(served, "3.5.0 to 3.5.1, plain Alpine")
     assert release(site) == "3.5.1"

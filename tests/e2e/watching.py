@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import re
 import socket
 import ssl
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.targets.hosts import Host
 
 PAUSE = 0.03
+KNOCK_SECONDS = 5
 
 
 class Span(NamedTuple):
@@ -156,51 +158,65 @@ class Reconnecting(_Beside):
                 self.away[host.name] += 1
 
 
-class Poller(_Beside):
-    """Asks every member for its health, again and again, until its block ends."""
+class Knocking(_Beside):
+    """Knocks at every member's door, again and again, until its block ends, and notes when nobody is at home.
+
+    A member is there when it answers anything at all over HTTP or TLS. `/version` needs neither quorum nor leader;
+    `/health` reads through both, and so fails everywhere for a moment whenever leadership is handed over. Whether
+    such a moment hurts anybody is what the writer knows.
+    """
 
     def __init__(self, site: Site) -> None:
-        self.down: list[Span] = []
-        self.answers = 0
+        self.away: list[Span] = []
+        self.answers: Counter[str] = Counter()
         self._context = client_context(site, site.hosts[0])
         super().__init__(site, self._watch)
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Use another certificate, or believe another authority, from the next connection on."""
+        self._context = context
 
     def _watch(self, host: Host) -> None:
         since: float | None = None
         while not self._ended.is_set():
             begin = time.monotonic()
-            why = self._ill(host)
+            why = self._silent(host)
             if not why:
-                self.answers += 1
+                self.answers[host.name] += 1
                 since = None
             elif since is None:
                 since = begin
-                self.down.append(Span(host.name, begin, time.monotonic(), why))
+                self.away.append(Span(host.name, begin, time.monotonic(), why))
             else:
-                at = max(index for index, span in enumerate(self.down) if span.name == host.name)
-                self.down[at] = Span(host.name, since, time.monotonic(), self.down[at].why)
+                at = max(index for index, span in enumerate(self.away) if span.name == host.name)
+                self.away[at] = Span(host.name, since, time.monotonic(), self.away[at].why)
             self._ended.wait(PAUSE)
 
-    def _ill(self, host: Host) -> str:
+    def _silent(self, host: Host) -> str:
         try:
-            status, body = get(host.address, 2379, "/health", self._context)
+            get(host.address, 2379, "/version", self._context, KNOCK_SECONDS)
+        except ssl.SSLEOFError as error:  # it ends in the middle of the handshake
+            return repr(error)
+        except ssl.SSLError:  # it answers, though not as wanted
+            return ""
         except (OSError, http.client.HTTPException) as error:
             return repr(error)
-        # Whenever leadership moves, everybody is without a leader for some milliseconds; the endpoint is there.
-        return "" if status == http.client.OK or b"RAFT NO LEADER" in body else body.decode()
+        return ""
 
 
-def restarts(site: Site, since: float) -> list[Span]:
-    """Read from the members' logs from when to when each was down.
+def spans(site: Site, since: float, begins: str, ends: str | tuple[str, ...]) -> list[Span]:
+    """Read from the members' logs from when to when each did something.
 
     Args:
         site: the cluster.
-        since: seconds since 1970; earlier restarts do not count.
+        since: seconds since 1970; earlier entries do not count.
+        begins: how the message begins with which it starts.
+        ends: how the message begins with which it ends, or how such messages begin.
 
     Returns:
-        The spans in order of time, from `received signal` to `ready to serve`.
+        The spans in order of time; one that has not ended yet is infinite.
     """
-    spans = []
+    found = []
     for host in site.hosts:
         begin = None
         for line in site.log(host):
@@ -211,12 +227,25 @@ def restarts(site: Site, since: float) -> list[Span]:
             at = _seconds(entry["ts"])
             if at < since:
                 continue
-            if entry["msg"].startswith("received signal"):
-                begin = at
-            elif entry["msg"].startswith("ready to serve client requests") and begin is not None:
-                spans.append(Span(host.name, begin, at))
+            if entry["msg"].startswith(begins):
+                begin = at if begin is None else begin
+            elif entry["msg"].startswith(ends) and begin is not None:
+                found.append(Span(host.name, begin, at))
                 begin = None
-    return sorted(spans, key=lambda span: span.begin)
+        if begin is not None:
+            found.append(Span(host.name, begin, math.inf))
+    return sorted(found, key=lambda span: span.begin)
+
+
+def restarts(site: Site, since: float) -> list[Span]:
+    """Read from the members' logs from when to when each one's process was down.
+
+    Args:
+        site: the cluster.
+        since: seconds since 1970; earlier restarts do not count.
+    """
+    # The first of the two is none of 3.4's.
+    return spans(site, since, "received signal", ("ready to serve client requests", "serving client traffic"))
 
 
 def _seconds(stamp: object) -> float:

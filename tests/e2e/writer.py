@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.e2e.watching import client_context
+from tests.e2e.watching import Knocking, Span, client_context, overlaps, restarts
 
 if TYPE_CHECKING:
     import ssl
@@ -25,6 +25,9 @@ PORT = 2379
 PAUSE = 0.02
 ASK_SECONDS = 3
 READ_SECONDS = 30
+# Every user meets members that restart. etcd elects within some multiples of its election timeout (1 s), a client waits
+# ASK_SECONDS for a member that says nothing, and then asks the next; beyond all that a cluster without a quorum stands.
+STALL_MS = 15_000
 TOLD: list[str] = []  # what each verb cost its writer, for the end of the test run
 
 
@@ -48,11 +51,12 @@ class Report:
     disordered: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def nothing_lost(self) -> Report:
-        """Fail unless something was written, and all of it is there, in order."""
+    def served(self) -> Report:
+        """Fail unless the promise to a user was kept: all that was acknowledged is there, in order, and no wait was long."""
         assert self.acknowledged, f"no write was acknowledged: {self}"
         assert not self.lost, f"lost {len(self.lost)} acknowledged writes: {self.lost[:5]} ({self.reasons})"
         assert not self.disordered, f"revisions went back: {self.disordered[:5]}"
+        assert self.longest_stall_ms < STALL_MS, f"no write for {self.longest_stall_ms} ms ({self.reasons})"
         return self
 
     def told(self, what: str) -> Report:
@@ -207,6 +211,70 @@ class Writer:
                 f"{key} on {address}" for key, value in self._written.items() if found.get(key) != value
             ]
         assert answers, "no member could be read from in the end"
+
+
+class Served:
+    """Whoever uses a cluster while its members restart: somebody writes, somebody knocks at every door, and the logs tell.
+
+    A block that ends well has kept the promise to them, which is: no acknowledged write is lost, no wait for the next one
+    is long, and no two members are down at once, neither as processes, by their own logs, nor for whoever knocks. That a
+    read meets a moment without a leader is no part of it.
+
+    Args:
+        site: the cluster.
+        options: as `Writer` takes them.
+    """
+
+    def __init__(self, site: Site, **options: Any) -> None:
+        self.writer = Writer(site, **options)
+        self.knocking = Knocking(site)
+        self.restarts: list[Span] = []
+        self._site = site
+        self._since = time.time()
+
+    def __enter__(self) -> Self:
+        self.writer.__enter__()
+        self.knocking.__enter__()
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self.knocking.__exit__(kind, *rest)
+        self.writer.__exit__(kind, *rest)
+        if kind is None:
+            self.look()
+            self.report.served()
+            assert overlaps(self.restarts) == [], "two processes are down at once"
+            assert overlaps(self.away) == [], "two members are away at once"
+            assert {host.name for host in self._site.hosts} == set(self.knocking.answers), (
+                "all answer some time"
+            )
+
+    @property
+    def report(self) -> Report:
+        return self.writer.report
+
+    @property
+    def away(self) -> list[Span]:
+        """When nobody opened, by whoever knocked."""
+        return self.knocking.away
+
+    @property
+    def restarted(self) -> list[str]:
+        """The names of the members that restarted so far, in their order, each as often as it did."""
+        return [span.name for span in self.restarts]
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Use another certificate, or believe another authority, from the next connection on."""
+        self.writer.show(context)
+        self.knocking.show(context)
+
+    def look(self) -> list[Span]:
+        """Read the logs while no member restarts, before a busy one's is rotated, and tell of the restarts since the last look."""
+        now = time.time()
+        new = restarts(self._site, self._since)
+        self.restarts += new
+        self._since = now
+        return new
 
 
 def post(address: str, path: str, question: dict[str, Any], context: ssl.SSLContext) -> tuple[int, bytes]:
