@@ -5,24 +5,47 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
+from tests import sharing
 from tests.e2e.writer import TOLD
 from tests.targets import bases, hosts, leftovers, mirror
 from tests.targets import images as target_images
 from tests.targets.common import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-TALLY = pytest.StashKey[Counter]()
+    from collections.abc import Callable, Iterable, Iterator
 
 # A busy machine is no failure. A server that judges a change tries the same examples each time; others look for new ones.
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize="ETCDTEST_SAME" in os.environ)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("etcd-steward")
+    group.addoption("--part", metavar="K/N", help="run the tests of one of N parts of about the same length")
+    group.addoption(
+        "--record-seconds", action="store_true", help=f"write what tests took into {sharing.RECORDED.name}"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # the terminal is there by then
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("part"):
+        sharing.part_of(config.getoption("part"))  # a wrong one ends the run before anything is made
+    if sharing.workers(config) and not hasattr(config, "workerinput"):
+        with suppress(OSError):  # without docker nothing is known of targets, and nothing can run on them
+            bases.mode()  # asked once: workers that found different answers would find different tests
+        sharing.one_line_each(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    sharing.share_out(config, items)
 
 
 def pytest_report_header() -> str:
@@ -53,8 +76,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if item.get_closest_marker("target"):
         families = _families(item)
         report.on_targets = [target_images.title(name) for name in bases.FAMILIES if name in families]
-        if report.when == "call":
-            item.config.stash.setdefault(TALLY, Counter()).update(report.on_targets)
+        # With the report it comes from a worker to where the summary is printed.
+        report.told = [*TOLD]
+        TOLD.clear()
     return report
 
 
@@ -74,13 +98,32 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    tally = terminalreporter.config.stash.get(TALLY, None)
-    if tally:
-        text = ", ".join(f"{name} {count}" for name, count in tally.items())
-        terminalreporter.write_line(f"tests by target: {text}")
-    for line in TOLD:
-        terminalreporter.write_line(f"writes during {line}")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reports = [
+        report
+        for found in terminalreporter.stats.values()
+        for report in found
+        if isinstance(report, pytest.TestReport)
+    ]
+    on_targets = [report for report in reports if hasattr(report, "on_targets")]
+    for report in on_targets:
+        for line in report.told:
+            terminalreporter.write_line(f"writes during {line}")
+    if config.getoption("record_seconds"):
+        sharing.record(reports)
+    called = [report for report in on_targets if report.when == "call"]
+    if called:
+        tally = Counter(name for report in called for name in report.on_targets)
+        terminalreporter.write_line(
+            f"times: {_minutes(on_targets)} on targets, {_minutes(set(reports) - set(on_targets))} without, "
+            f"shared by {sharing.workers(config) or 1} worker(s)"
+        )
+        told = ", ".join(f"{name} {count}" for name, count in sorted(tally.items()))
+        terminalreporter.write_line(f"tests by target: {told}")
+
+
+def _minutes(reports: Iterable[pytest.TestReport]) -> str:
+    return f"{sum(report.duration for report in reports) / 60:.1f} min"
 
 
 @pytest.fixture(scope="session")

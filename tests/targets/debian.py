@@ -67,20 +67,22 @@ def binary(suite: str, package: str, architecture: str) -> Path:
         The .deb file.
     """
     folder = CACHE / "debs" / suite / architecture / package
-    if not folder.exists():
-        with arriving(folder) as partial:
-            partial.mkdir()
-            run("apt-get", *_apt(suite), "-q", "download", f"{package}:{architecture}", cwd=partial)
+    with locked(f"deb-{suite}-{architecture}-{package}"):
+        if not folder.exists():
+            with arriving(folder) as partial:
+                partial.mkdir()
+                run("apt-get", *_apt(suite), "-q", "download", f"{package}:{architecture}", cwd=partial)
     return next(folder.glob("*.deb"))
 
 
 def unpacked(suite: str, package: str, architecture: str) -> Path:
     """Give the folder with a package's files."""
     folder = CACHE / "unpacked" / suite / architecture / package
-    if not folder.exists():
-        deb = binary(suite, package, architecture)
-        with arriving(folder) as partial:
-            run("dpkg-deb", "-x", deb, partial)
+    with locked(f"unpacked-{suite}-{architecture}-{package}"):
+        if not folder.exists():
+            deb = binary(suite, package, architecture)
+            with arriving(folder) as partial:
+                run("dpkg-deb", "-x", deb, partial)
     return folder
 
 

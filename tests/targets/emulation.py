@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from .common import CommandError, need, run, say
+from .common import CommandError, locked, need, run, say
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 PACKAGED = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
@@ -23,10 +23,14 @@ def ensure() -> None:
     if os.geteuid() != 0:
         raise CommandError("found no emulation of arm64; next: as root: apt-get install qemu-user-static")
     need("qemu-aarch64-static")
-    if not (BINFMT / "register").exists():
-        run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
-    if any(BINFMT.glob("qemu-aarch64*")):
-        return
-    say("registering qemu for arm64")
-    line = next(text for text in PACKAGED.read_text().splitlines() if text.startswith(":"))
-    (BINFMT / "register").write_text(line.removesuffix(":OPF") + ":OPCF" if line.endswith(":OPF") else line)
+    with locked("emulation"):
+        if not (BINFMT / "register").exists():
+            run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
+    with locked("emulation"):
+        if any(BINFMT.glob("qemu-aarch64*")):
+            return
+        say("registering qemu for arm64")
+        line = next(text for text in PACKAGED.read_text().splitlines() if text.startswith(":"))
+        (BINFMT / "register").write_text(
+            line.removesuffix(":OPF") + ":OPCF" if line.endswith(":OPF") else line
+        )

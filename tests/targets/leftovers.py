@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .common import CommandError, docker
+from .common import CommandError, docker, locked
 
 LAB_LABEL = "etcd-steward.lab"
 OWNER_LABEL = "etcd-steward.owner"
@@ -21,14 +21,17 @@ def remove_leftovers(lab: str | None = None) -> int:
         CommandError: the lab of that name belongs to a process that still runs.
     """
     count = 0
-    for owner, name in _labs():
-        if name != lab if lab else owner == KEPT:
-            continue
-        pid, started = owner.split(":")
-        if started_at(int(pid)) != started:
-            count += remove(f"{LAB_LABEL}={name}")
-        elif lab:
-            raise CommandError(f"lab {lab}: process {pid} uses it; next: wait for it, or take another name")
+    with locked("leftovers"):  # two workers would remove the same ones
+        for owner, name in _labs():
+            if name != lab if lab else owner == KEPT:
+                continue
+            pid, started = owner.split(":")
+            if started_at(int(pid)) != started:
+                count += remove(f"{LAB_LABEL}={name}")
+            elif lab:
+                raise CommandError(
+                    f"lab {lab}: process {pid} uses it; next: wait for it, or take another name"
+                )
     return count
 
 
