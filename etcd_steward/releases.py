@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from functools import cache as once
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from etcd_steward.digests import carried
 from etcd_steward.downloads import (
     DIGEST,
     ONE_AT_A_TIME,
@@ -74,7 +72,7 @@ def pinned_digest(version: Version, arch: str) -> str | None:
     Returns:
         The SHA-256 as 64 hexadecimal digits, or None if the table does not have it.
     """
-    return _pinned().get(str(version), {}).get(arch)
+    return carried().get(str(version), {}).get(arch)
 
 
 def obtain(
@@ -121,13 +119,6 @@ def obtain(
         wanted = _expected(version, arch, digest, digests, lambda: fetch_sums(sums, CURES))
         place = cache.expanduser() / wanted[:16] / archive_name(version, arch)
         return fetch(source, place, wanted, CURES, progress)
-
-
-@once
-def _pinned() -> dict[str, dict[str, str]]:
-    text = resources.files("etcd_steward.data").joinpath("etcd-sha256.json").read_text(encoding="utf-8")
-    table: dict[str, dict[str, str]] = json.loads(text)["sha256"]
-    return table
 
 
 def _from_folder(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etcd_steward import digests
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = [
     "DEFAULT",
+    "MAINTAINED",
     "NEWEST",
     "SUPPORTED_ARCHES",
     "Advice",
@@ -16,6 +23,7 @@ __all__ = [
     "has_etcdutl",
     "hops",
     "judge_target",
+    "newest_carried",
     "parse",
     "release_arch",
     "unsupported_arch",
@@ -69,19 +77,18 @@ class Hop:
     why: str
 
 
-# The newest release known of each line that this package can configure.
+# The newest release known of each line that this package can configure (the Go module proxy's list of
+# go.etcd.io/etcd/server/v3 on 2026-11-28; 3.4.45 is the last of its line by CHANGELOG-3.4). 3.8 is not released yet.
 NEWEST = {
-    "3.4": Version(3, 4, 44),
-    "3.5": Version(3, 5, 33),
-    "3.6": Version(3, 6, 14),
-    "3.7": Version(3, 7, 1),
+    "3.4": Version(3, 4, 45),
+    "3.5": Version(3, 5, 34),
+    "3.6": Version(3, 6, 16),
+    "3.7": Version(3, 7, 3),
 }
-
-# The most proven line that still gets fixes; its newest release has the security fixes of July 2026.
-DEFAULT = NEWEST["3.5"]
 
 OLDEST_LINE, NEWEST_LINE = (3, 4), (3, 7)
 OLDEST_MAINTAINED = (3, 5)
+MAINTAINED = tuple(line for line in NEWEST if line >= "3.5")
 
 # advisory -> (what it is, the first fixed patch release of each line)
 SECURITY_FIXES = {
@@ -90,9 +97,13 @@ SECURITY_FIXES = {
     "CVE-2026-44283": ("transactions bypass permissions", {"3.4": 44, "3.5": 30, "3.6": 11, "3.7": 0}),
 }
 
-# Lowest release of a line from which the next one may be entered: zombie members in etcd#20967 (3.5.26),
-# disallowed v2 records in etcd#20809 (3.5.32), and etcd's guide to 3.7 (3.6.11).
+# Lowest release of a line from which the next one may be entered -> where that is written. To 3.6: 3.5.26 because of
+# zombie members (etcd#20967), 3.5.32 because its `etcdutl check v2store` reads the log too (etcd#20809).
 UPGRADE_FLOOR = {"3.5": Version(3, 5, 32), "3.6": Version(3, 6, 11)}
+FLOOR_SOURCE = {
+    "3.5": "https://etcd.io/docs/v3.6/upgrades/upgrade_3_6/",
+    "3.6": "https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/",
+}
 # Downgrades that etcd itself supports (`etcdctl downgrade enable`).
 DOWNGRADABLE = {"3.6", "3.7"}
 
@@ -130,6 +141,25 @@ def parse(value: object) -> Version:
     line = re.match(r"v?(3\.[0-9]+)", str(value))
     example = NEWEST.get(line.group(1), DEFAULT) if line else DEFAULT
     raise ValueError(f"found {value}, wanted a full version such as {example}")
+
+
+def newest_carried(line: str, arches: Collection[str] = digests.MAIN_ARCHES) -> Version | None:
+    """Find the newest release of a line whose digests this package carries.
+
+    Args:
+        line: the line, such as "3.6".
+        arches: the architectures that need a digest, as release archives name them.
+
+    Returns:
+        The release, or None where no release of the line has them all.
+    """
+    found = [parse(release) for release in digests.carried() if digests.carries(release, *arches)]
+    return max((version for version in found if version.minor_line == line), default=None)
+
+
+# 3.6 is the line that has been fixed for longest among those that still get fixes for long; its newest release whose
+# archives can be checked against digests known beforehand, on both main architectures.
+DEFAULT = newest_carried("3.6") or NEWEST["3.6"]
 
 
 def judge_target(version: Version) -> list[Advice]:
@@ -234,12 +264,13 @@ def release_arch(machine: str) -> str:
     return arch
 
 
-def hops(current: Version, target: Version) -> list[Hop]:
+def hops(current: Version, target: Version, digests_for: Collection[str] = ()) -> list[Hop]:
     """Plan an upgrade or downgrade as steps of at most one minor version (etcd's upgrade guides).
 
     Args:
         current: the oldest release that a member runs.
         target: the release that is wanted.
+        digests_for: the architectures for which a release on the way must have a digest in this package.
 
     Returns:
         The steps in order; empty if there is nothing to do.
@@ -259,19 +290,32 @@ def hops(current: Version, target: Version) -> list[Hop]:
     while current.minor < target.minor:
         floor = UPGRADE_FLOOR.get(current.minor_line)
         if floor is not None and current < floor:
-            current = NEWEST[current.minor_line]
+            current = _on_the_way(current.minor_line, floor, digests_for)
             steps.append(Hop(current, f"{floor.minor_line} is left only from {floor} or later"))
         line = f"{current.major}.{current.minor + 1}"
-        following = target if line == target.minor_line else NEWEST.get(line)
-        if following is None:
-            raise ValueError(f"found no known release of etcd {line} on the way from {current} to {target}")
-        current = following
+        if line == target.minor_line:
+            current = target
+        else:
+            current = _on_the_way(line, UPGRADE_FLOOR.get(line), digests_for)
         steps.append(
             Hop(current, "one minor version at a time" if current != target else "the wanted release")
         )
     if current != target:
         steps.append(Hop(target, "the wanted release"))
     return steps
+
+
+def _on_the_way(line: str, floor: Version | None, digests_for: Collection[str]) -> Version:
+    """Choose the release of a line that members run between two steps; a line is left only from its floor on."""
+    found = newest_carried(line, digests_for) if digests_for else NEWEST.get(line)
+    if found is None or (floor is not None and found < floor):
+        least = f", {floor} or later," if floor is not None else ""
+        digest = f" whose digest for {', '.join(sorted(digests_for))} is carried" if digests_for else ""
+        raise ValueError(
+            f"found no release of etcd {line}{digest}, wanted one{least} on the way; "
+            f"next: upgrade to a release of {line} first, with etcd_sha256"
+        )
+    return found
 
 
 def _downgrade(current: Version, target: Version) -> Hop:

@@ -5,7 +5,7 @@ _sudo = True  # the article worked as root; then ssh_user = "root" instead
 etcd_cluster = "centos"
 # The article installed 3.4.13. That line gets no more fixes, and below 3.4.22 a crash while defragmenting may harm
 # data (etcd#14685). Kubernetes 1.17 and later speaks to 3.5 in the same way, so nothing keeps a new cluster on 3.4;
-# the folder's name is only a name. To stay on the line all the same: etcd_version = "3.4.44".
+# the folder's name is only a name. To stay on the line all the same: etcd_version = "3.4.45".
 
 etcd_prefix = "/opt/etcd-3.4/releases"
 etcd_bin_dir = "/opt/etcd-3.4/bin"

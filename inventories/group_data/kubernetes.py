@@ -4,4 +4,4 @@ _sudo = True
 
 etcd_cluster = "kubernetes"
 # kubeadm refuses an external etcd before 3.5.24.
-etcd_version = "3.5.33"
+etcd_version = "3.6.14"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.verbs import etcd, status
+from etcd_steward.versions import NEWEST
 from tests.engine.fakes import FakeHost, run_deploy
 
 SENTENCE = re.compile(r"    \S.*: found .+, wanted .+; next: .+")
@@ -101,7 +102,7 @@ def test_the_complaints_of_all_hosts_come_at_once(yes):
 def test_data_of_the_command_line_is_judged_like_that_of_the_inventory():
     (first, *_) = refused(three({}), data={"etcd_version": 3.6})
     assert first == (
-        "    @fake/n1: found etcd_version = 3.6, wanted a full version such as 3.6.14; next: set etcd_version to a value such as '3.5.30'"
+        f"    @fake/n1: found etcd_version = 3.6, wanted a full version such as {NEWEST['3.6']}; next: set etcd_version to a value such as '3.5.30'"
     )
 
 

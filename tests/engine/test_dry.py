@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from etcd_steward import gating, releases, verbs
+from etcd_steward.versions import DEFAULT
 from tests.engine.fakes import PROBE, World, run_deploy
 from tests.engine.living import Living
 
@@ -22,7 +23,7 @@ MANIFEST = (
 # Each verb with something to do: what the settings say, and how the hosts are.
 DUE = {
     "etcd": ({**SLOWER, "etcd_snapshot_hours": 2}, {}),
-    "upgrade": ({}, {"version": "3.5.30"}),
+    "upgrade": ({}, {"version": f"{DEFAULT.minor_line}.0"}),
     "renew": ({"etcd_renew_all": True}, {}),
     "rotate_ca": ({"etcd_clients_ready": True}, {}),
     "backup": ({}, {}),

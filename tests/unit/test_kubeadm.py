@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from etcd_steward import kubeadm
 from etcd_steward.settings import read_settings
-from etcd_steward.versions import parse
+from etcd_steward.versions import NEWEST, parse
 from etcd_steward.yaml_text import is_plain, yaml_text
 
 PLANE = kubeadm.ControlPlane(
@@ -176,7 +176,7 @@ def test_a_release_of_etcd_that_kubeadm_refuses_is_told_with_the_way_out(kuberne
     assert (reason is None) == taken
     if reason is not None:
         assert reason[1] == "3.5.24 or later"
-        assert reason[2] == "run deploys/upgrade.py with --data etcd_version=3.5.33"
+        assert reason[2] == f"run deploys/upgrade.py with --data etcd_version={NEWEST['3.5']}"
 
 
 def test_every_line_of_kubernetes_that_was_read_has_its_minimum():

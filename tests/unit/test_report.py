@@ -6,6 +6,7 @@ import pytest
 
 from etcd_steward.plan import decide
 from etcd_steward.report import examine, judge, problems_of
+from etcd_steward.versions import DEFAULT
 from etcd_steward.work import ROLES
 from tests.engine.fakes import World
 
@@ -211,7 +212,7 @@ def test_another_release_is_a_note_for_status_and_a_problem_after_converging(wor
         world.show(host, "converged", version="3.5.30")
     found = verdict(world)
     assert found.problems == ()
-    behind = [note for note in found.notes if "deploys/upgrade.py --data etcd_version=3.5.33" in note]
+    behind = [note for note in found.notes if f"deploys/upgrade.py --data etcd_version={DEFAULT}" in note]
     assert len(behind) == 1
     assert behind[0].startswith("@fake/n1, @fake/n2, @fake/n3: found etcd 3.5.30 running")
     sight = world.sight()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from etcd_steward.errors import Complaint, complaints_text, shown
 from etcd_steward.settings import CERTIFICATE_FILES, HOST_KEYS, Settings, read_settings
+from etcd_steward.versions import DEFAULT, NEWEST
 
 SENTENCE = re.compile(r"n1: found .+, wanted .+; next: .+")
 
@@ -94,11 +95,11 @@ def test_the_keys_that_may_differ_between_hosts_exist():
     [
         (
             {"etcd_version": 3.6},
-            "n1: found etcd_version = 3.6, wanted a full version such as 3.6.14; next: set etcd_version to a value such as '3.5.30'",
+            f"n1: found etcd_version = 3.6, wanted a full version such as {NEWEST['3.6']}; next: set etcd_version to a value such as '3.5.30'",
         ),
         (
             {"etcd_version": "3.5"},
-            "n1: found etcd_version = '3.5', wanted a full version such as 3.5.33; next: set etcd_version to a value such as '3.5.30'",
+            f"n1: found etcd_version = '3.5', wanted a full version such as {NEWEST['3.5']}; next: set etcd_version to a value such as '3.5.30'",
         ),
         (
             {"etcd_client_port": "abc"},
@@ -243,7 +244,7 @@ def test_two_certificates_cannot_have_one_file():
 def test_f27_a_release_that_may_lose_data_is_refused_unless_insisted_on():
     assert one(etcd_version="3.5.1") == (
         "n1: found etcd_version 3.5.1 (data of members may come to differ after a crash; etcd#13766), wanted 3.5.6 or later; "
-        "next: set etcd_version to 3.5.33, or insist with etcd_force_version = True"
+        f"next: set etcd_version to {DEFAULT}, or insist with etcd_force_version = True"
     )
     accepted(etcd_version="3.5.1", etcd_force_version=True)
 

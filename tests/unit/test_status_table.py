@@ -11,6 +11,7 @@ import pytest
 from etcd_steward.plan import decide
 from etcd_steward.report import examine
 from etcd_steward.status_table import as_json, rows, show
+from etcd_steward.versions import DEFAULT
 from tests.engine.fakes import World
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -49,7 +50,7 @@ def row(world, name, unreached=()):
 
 def test_a_healthy_member_tells_everything(world):
     found = row(world, "n2")
-    assert (found.state, found.version, found.role) == ("healthy", "3.5.33", "follower")
+    assert (found.state, found.version, found.role) == ("healthy", str(DEFAULT), "follower")
     assert found.id == world.record.members["n2"]
     assert (found.db_size, found.db_in_use) == (20480, 16384)
     assert (found.raft_index, found.raft_applied, found.raft_term) == (42, 42, 2)
@@ -110,7 +111,7 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(world, monkeypatch, col
     text = re.sub(r"\x1b\[[0-9;]*m", "", printed(world, ("@fake/n3",), stream=Terminal()))
     table = text.split("@fake/n3: found")[0]
     assert max(len(line.rstrip()) for line in table.splitlines()) <= columns
-    for word in ("3.5.33", "follower", "730 d", "3650 d"):
+    for word in (str(DEFAULT), "follower", "730 d", "3650 d"):
         assert word in table
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from etcd_steward.addresses import is_address_or_name, url
 from etcd_steward.settings import read_settings
 from etcd_steward.topology import build_cluster, cluster_id, member_id, select_clusters
+from etcd_steward.versions import DEFAULT
 
 HEADS = json.loads((Path(__file__).parents[1] / "data" / "wal-heads.json").read_text())
 NAMED = [pytest.param(head, id=f"{head['release']}-{head['kind']}") for head in HEADS]
@@ -281,7 +282,7 @@ def test_an_odd_number_of_members_is_accepted(count):
 @pytest.mark.parametrize(
     ("key", "value", "other"),
     [
-        ("etcd_version", "3.5.33", "3.5.30"),
+        ("etcd_version", str(DEFAULT), "3.5.30"),
         ("etcd_client_port", 2379, 4001),
         ("etcd_config", {}, {"heartbeat-interval": 150}),
         ("etcd_pki_dir", "pki", "/srv/pki"),

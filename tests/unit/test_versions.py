@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcd_steward import versions
+from etcd_steward import digests, versions
 from etcd_steward.versions import Version, hops, judge_target, parse
 
 NUMBER = st.integers(min_value=0, max_value=999)
@@ -28,7 +28,9 @@ def test_anything_but_a_full_version_is_refused(value):
 
 
 def test_a_version_that_became_a_float_is_answered_with_the_newest_of_its_line():
-    with pytest.raises(ValueError, match=r"^found 3\.6, wanted a full version such as 3\.6\.14$"):
+    with pytest.raises(
+        ValueError, match=rf"^found 3\.6, wanted a full version such as {versions.NEWEST['3.6']}$"
+    ):
         parse(3.6)
 
 
@@ -40,8 +42,57 @@ def test_nothing_speaks_against_the_default():
     assert judge_target(versions.DEFAULT) == []
 
 
+def test_the_default_is_the_newest_3_6_whose_archives_can_be_checked_on_both_main_architectures():
+    line = [parse(text) for text in digests.carried() if text.startswith("3.6.")]
+    assert (
+        max(version for version in line if digests.carries(str(version), "amd64", "arm64"))
+        == versions.DEFAULT
+    )
+    assert all(digests.carries(str(versions.DEFAULT), arch) for arch in digests.MAIN_ARCHES)
+
+
+def test_a_release_whose_digest_is_carried_for_one_architecture_alone_is_none_for_both(monkeypatch):
+    table = {"3.6.20": {"amd64": "0" * 64, "arm64": "1" * 64}, "3.6.21": {"amd64": "2" * 64}}
+    monkeypatch.setattr(digests, "carried", lambda: table)
+    assert str(versions.newest_carried("3.6")) == "3.6.20"
+    assert str(versions.newest_carried("3.6", ["amd64"])) == "3.6.21"
+    assert versions.newest_carried("3.7") is None
+
+
+def test_every_release_that_is_carried_is_of_a_known_line_and_not_newer_than_the_newest():
+    for text in digests.carried():
+        version = parse(text)
+        assert version <= versions.NEWEST[version.minor_line], text
+
+
+def test_every_floor_has_a_source_and_is_of_its_own_line():
+    assert versions.UPGRADE_FLOOR.keys() == versions.FLOOR_SOURCE.keys()
+    for line, floor in versions.UPGRADE_FLOOR.items():
+        assert floor.minor_line == line
+        assert versions.FLOOR_SOURCE[line].startswith("https://etcd.io/docs/")
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "arches", "path"),
+    [
+        ("3.5.16", "3.6.14", ["amd64"], ["3.5.33", "3.6.14"]),
+        ("3.4.23", "3.7.1", ["amd64", "arm64"], ["3.5.33", "3.6.14", "3.7.1"]),
+        ("3.6.10", "3.7.1", ["arm64"], ["3.6.14", "3.7.1"]),
+    ],
+)
+def test_a_release_on_the_way_is_one_whose_digest_is_carried_where_that_is_required(
+    current, target, arches, path
+):
+    assert [str(step.to) for step in hops(parse(current), parse(target), arches)] == path
+
+
+def test_there_is_no_way_where_no_release_of_a_line_between_has_a_digest():
+    with pytest.raises(ValueError, match=r"^found no release of etcd 3\.5 whose digest for arm is carried"):
+        hops(parse("3.4.23"), parse("3.6.14"), ["arm"])
+
+
 def test_the_newest_of_each_maintained_line_has_the_known_security_fixes():
-    assert [judge_target(versions.NEWEST[line]) for line in ("3.5", "3.6", "3.7")] == [[], [], []]
+    assert [judge_target(versions.NEWEST[line]) for line in versions.MAINTAINED] == [[], [], []]
 
 
 @pytest.mark.parametrize("patch", [0, 1, 2])
@@ -119,16 +170,20 @@ def test_a_machine_without_a_release_is_refused_by_name():
         ("3.5.16", "3.5.30", ["3.5.30"]),
         ("3.5.30", "3.5.16", ["3.5.16"]),
         ("3.4.23", "3.5.30", ["3.5.30"]),
-        ("3.5.16", "3.6.14", ["3.5.33", "3.6.14"]),
+        ("3.5.16", "3.6.14", ["NEWEST", "3.6.14"]),
         ("3.5.32", "3.6.14", ["3.6.14"]),
-        ("3.6.10", "3.7.1", ["3.6.14", "3.7.1"]),
-        ("3.4.23", "3.7.1", ["3.5.33", "3.6.14", "3.7.1"]),
+        ("3.6.10", "3.7.1", ["NEWEST", "3.7.1"]),
+        ("3.4.23", "3.7.1", ["NEWEST", "NEWEST", "3.7.1"]),
         ("3.6.14", "3.5.33", ["3.5.33"]),
     ],
 )
 def test_f34_an_upgrade_goes_one_minor_version_at_a_time(current, target, path):
     steps = hops(parse(current), parse(target))
-    assert [str(step.to) for step in steps] == path
+    wanted = [
+        versions.NEWEST[step.to.minor_line] if name == "NEWEST" else parse(name)
+        for step, name in zip(steps, path, strict=True)
+    ]
+    assert [step.to for step in steps] == wanted
     assert all(step.why for step in steps)
 
 
