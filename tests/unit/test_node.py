@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from typing import Any
 
@@ -142,6 +143,9 @@ def test_containerd_gets_a_configuration_of_the_version_that_it_reads(told: str,
     plugin = "io.containerd.cri.v1.runtime" if version == 3 else "io.containerd.grpc.v1.cri"
     assert f"[plugins.'{plugin}'.containerd.runtimes.runc.options]\nSystemdCgroup = true\n" in text
     assert ("\nsandbox = " if version == 3 else "\nsandbox_image = ") in text
+    images = "io.containerd.cri.v1.images" if version == 3 else plugin
+    registry = tomllib.loads(text)["plugins"][images]["registry"]
+    assert registry == {"config_path": "/etc/containerd/certs.d"}, "mirrors are the operator's own"
 
 
 def test_a_configuration_that_was_written_before_containerd_came_is_kept() -> None:
