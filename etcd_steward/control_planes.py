@@ -147,6 +147,7 @@ class ControlPlanes:
             advertise_address=own.etcd_kubernetes_advertise_address or "",
             cri_socket=f"unix://{own.etcd_kubernetes_cri_socket}" if own.etcd_kubernetes_cri_socket else "",
             more=own.etcd_kubernetes_config,
+            fail_cgroup_v1=own.etcd_fail_cgroup_v1,
         )
         return Content(CONFIG, kubeadm.config(plane), "600")
 

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 API = "kubeadm.k8s.io/v1beta4"
+KUBELET_API = "kubelet.config.k8s.io/v1beta1"
 
 # Where kubeadm's own guide to an external etcd has them, and the name that kubeadm gives such a certificate.
 CA = "/etc/kubernetes/pki/etcd/ca.crt"
@@ -90,6 +91,7 @@ class ControlPlane:
         advertise_address: address of this API server; empty for kubeadm's own choice.
         cri_socket: the container runtime's socket; empty for the one that kubeadm finds.
         more: further fields of ClusterConfiguration.
+        fail_cgroup_v1: whether kubelet refuses a node with cgroup v1, as it does of itself since 1.35.
     """
 
     version: str
@@ -102,19 +104,25 @@ class ControlPlane:
     advertise_address: str = ""
     cri_socket: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
+    fail_cgroup_v1: bool = True
 
 
 def config(plane: ControlPlane) -> str:
     """Write what `kubeadm init --config` reads: an InitConfiguration and a ClusterConfiguration.
 
+    Where cgroup v1 is allowed, a KubeletConfiguration says so to every node, and the check of kubeadm's preflight that
+    refuses it is left out; kubeadm asks for both (system-validators 1.12, cgroup_validator_linux.go).
+
     Args:
         plane: what it says.
 
     Returns:
-        Two YAML documents.
+        YAML documents.
     """
     first: dict[str, Any] = {"apiVersion": API, "kind": "InitConfiguration"}
-    node = _given(name=plane.node_name, criSocket=plane.cri_socket)
+    node: dict[str, Any] = {**_given(name=plane.node_name, criSocket=plane.cri_socket)}
+    if not plane.fail_cgroup_v1:
+        node["ignorePreflightErrors"] = ["SystemVerification"]
     if node:
         first["nodeRegistration"] = node
     if plane.advertise_address:
@@ -139,6 +147,8 @@ def config(plane: ControlPlane) -> str:
     if networking:
         cluster["networking"] = networking
     documents = [first, _merged(cluster, plane.more)]
+    if not plane.fail_cgroup_v1:
+        documents.append({"apiVersion": KUBELET_API, "kind": "KubeletConfiguration", "failCgroupV1": False})
     head = "# Written by etcd-steward; changes here are overwritten.\n"
     return head + "---\n".join(map(yaml_text, documents))
 

@@ -94,5 +94,7 @@ class PodSettings(Keys):
         "registry.k8s.io/pause:3.10.2",
     )
     etcd_fail_cgroup_v1: bool = key(
-        True, "Let kubelet refuse a host with cgroup v1, as it does of itself since 1.35.", False
+        True,
+        "Let kubelet refuse a host with cgroup v1, as it does of itself since 1.35; control planes too.",
+        False,
     )

@@ -198,13 +198,12 @@ def planes(make: Callable[..., Site]) -> Site:
 
 
 def a_runtime(plane: Host, site: Site) -> None:
-    """Bring what is the operator's own on a control plane: a container runtime, and kubelet's consent to an old kernel's groups."""
+    """Bring what is the operator's own on a control plane: a container runtime, and where its images come from."""
     kubernetes.bring_crictl(plane)
     registry.trust(plane, site.registry)
     plane.write(
         "/etc/containerd/config.toml", render("containerd.toml.j2", config_version=3, pause=oci.PAUSE)
     )
-    plane.write("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--fail-cgroupv1=false\n")
     plane.run("systemctl enable containerd && systemctl restart containerd")
 
 

@@ -54,6 +54,17 @@ def test_the_configuration_is_what_the_article_has_in_todays_form():
     assert cluster == CLUSTER
 
 
+def test_cgroup_v1_is_allowed_to_kubelet_and_in_the_preflight_alike_or_nowhere():
+    first, cluster, kubelet = yaml.safe_load_all(kubeadm.config(replace(PLANE, fail_cgroup_v1=False)))
+    assert first["nodeRegistration"] == {"ignorePreflightErrors": ["SystemVerification"]}
+    assert cluster == CLUSTER
+    assert kubelet == {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+    }
+
+
 def test_what_is_said_of_the_node_stands_in_the_init_configuration():
     plane = replace(
         PLANE,
