@@ -13,9 +13,9 @@ from etcd_steward.clients import Bundle
 from etcd_steward.errors import Complaint
 from etcd_steward.fleet import answers, disagreements, kubernetes_keys
 from etcd_steward.kubernetes_look import CONFIG, DROP_IN, LOG, UNIT, Look, question
-from etcd_steward.node import Repository
 from etcd_steward.observed import holds
-from etcd_steward.platforms import KUBERNETES_PACKAGES
+from etcd_steward.platforms import REPOSITORY_FILES
+from etcd_steward.repositories import Repository, kubernetes
 from etcd_steward.shell import Content
 from etcd_steward.templating import render
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["BUNDLE", "ControlPlanes"]
 
 BUNDLE = Bundle(kubeadm.COMMON_NAME, kubeadm.CA, kubeadm.CERTIFICATE, kubeadm.KEY)
-UPSTREAM = "https://pkgs.k8s.io/core:/stable:"
 
 # On which all control planes of one Kubernetes must agree.
 SHARED = ("etcd_kubernetes_release", "etcd_kubernetes_endpoint")
@@ -94,26 +93,15 @@ class ControlPlanes:
         digest = next((sum_ for name, sum_ in own.etcd_kubernetes_sha256.items() if name == tool), None)
         return partial(binaries.obtain, wanted, digest, Path(own.etcd_cache_dir).expanduser(), host.log)
 
-    def repository(self, name: str) -> tuple[str, list[Content]]:
-        """Say where a host's packages come from, and write the repository's definition.
+    def repository(self, name: str) -> Repository:
+        """Say where a host's packages come from.
 
         Args:
             name: the host.
-
-        Returns:
-            The repository's address, and its files but for the key.
         """
-        packages = self.looks[name].packages
-        assert packages is not None  # noqa: S101 - there was a complaint otherwise
-        table = KUBERNETES_PACKAGES[packages.name]
-        line = ".".join(map(str, kubeadm.release_line(self.release(name))))
-        base = (self.settings[name].etcd_kubernetes_repository or UPSTREAM).rstrip("/")
-        repository = Repository(
-            "kubernetes", "Kubernetes", f"{base}/v{line}", "kubelet kubeadm kubectl cri-tools kubernetes-cni"
-        )
-        url = f"{repository.url}/{table.folder}/"
-        text = render(table.template, url=url, key=table.key, repository=repository)
-        return url, [Content(table.definition, text)]
+        minor = ".".join(map(str, kubeadm.release_line(self.release(name))))
+        cure = 'correct etcd_kubernetes_release or etcd_kubernetes_repository, or set etcd_kubernetes_install = "binaries"'
+        return kubernetes(minor, self.settings[name].etcd_kubernetes_repository, cure)
 
     def service(self, name: str) -> list[Content]:
         """Write kubelet's service, which a program alone does not bring as its package does.
@@ -237,7 +225,7 @@ class ControlPlanes:
                         "install them, or set etcd_kubernetes_install",
                     )
                 ]
-            case "repository" if look.packages is None or look.packages.name not in KUBERNETES_PACKAGES:
+            case "repository" if look.packages is None or look.packages.name not in REPOSITORY_FILES:
                 return [
                     (
                         name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etcd_steward.kubeadm import TOOLS
 from etcd_steward.observed import File
-from etcd_steward.platforms import KUBERNETES_PACKAGES, Packages, package_manager
+from etcd_steward.platforms import Packages, package_manager
 from etcd_steward.shell import Script, script
 
 if TYPE_CHECKING:
@@ -86,12 +86,11 @@ def question(settings: Settings) -> Script:
     Returns:
         A script that reads and changes nothing.
     """
-    definitions = [path for one in KUBERNETES_PACKAGES.values() for path in (one.definition, one.key) if path]
     return script(
         "service.sh",
         "asked.sh",
         "kubernetes-look.sh",
-        files=[CONFIG, UNIT, DROP_IN, *definitions],
+        files=[CONFIG, UNIT, DROP_IN],
         prefix=settings.etcd_kubernetes_prefix,
         tools=list(TOOLS),
         log=LOG,

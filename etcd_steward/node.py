@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.kubelet import release_path
-from etcd_steward.platforms import CONTAINER_RUNTIMES, package_manager
+from etcd_steward.platforms import CONTAINER_RUNTIMES, REPOSITORY_FILES, package_manager
+from etcd_steward.repositories import Repository, crio, kubernetes
 from etcd_steward.runtimes import start_check_path
 from etcd_steward.templating import render
 
@@ -22,7 +23,6 @@ __all__ = [
     "MODULES",
     "SYSCTLS",
     "Lack",
-    "Repository",
     "complaints",
     "lacking",
     "node_files",
@@ -42,41 +42,16 @@ SYSCTLS = {
 }
 
 
-@dataclass(frozen=True)
-class Repository:
-    """A repository of packages.
-
-    Args:
-        name: what its files are called.
-        title: what it is told as.
-        url: where it is, without the kind of its packages.
-        exclude: packages that an upgrade of the system must not touch.
-    """
-
-    name: str
-    title: str
-    url: str
-    exclude: str = ""
-
-
-def repositories(settings: Settings) -> tuple[Repository, ...]:
-    """List the repositories of a host's Kubernetes version; those of other minor versions are others.
+def repositories(settings: Settings) -> list[Repository]:
+    """List the repositories of a host's Kubernetes version, from which packages may come; those of other minor versions are others.
 
     Args:
         settings: the host's settings.
     """
     minor = settings.etcd_kubernetes_version
-    kubernetes = Repository(
-        "kubernetes",
-        "Kubernetes",
-        f"https://pkgs.k8s.io/core:/stable:/v{minor}",
-        "kubelet kubeadm kubectl cri-tools kubernetes-cni",
-    )
-    crio = Repository(
-        "cri-o", "CRI-O", f"https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v{minor}"
-    )
-    packaged = settings.etcd_container_runtime == "crio" and not settings.etcd_crio_version
-    return (kubernetes, crio) if packaged else (kubernetes,)
+    kubelet = "set etcd_kubernetes_repository to a mirror, or etcd_kubelet_version with etcd_kubelet_mirror"
+    runtime = 'set etcd_crio_version with etcd_crio_mirror, or etcd_container_runtime = "containerd"'
+    return [kubernetes(minor, settings.etcd_kubernetes_repository, kubelet), crio(minor, runtime)]
 
 
 def node_packages(lack: Lack, manager: str) -> list[str]:
@@ -228,11 +203,14 @@ def lacking(settings: Settings, state: HostState) -> Lack:
     kubelet = release_path(settings)
     bundle = settings.etcd_crio_version if settings.etcd_container_runtime == "crio" else None
     programs = [*([] if kubelet else ["kubelet"]), *([] if bundle else [host.program])]
+    missing = tuple(name for name in programs if name not in node.get("program", ()))
+    bundle_due = bundle if bundle and bundle not in node.get("bundle", ()) else ""
     return Lack(
-        programs=tuple(name for name in programs if name not in node.get("program", ())),
+        programs=missing,
         kubelet="" if node.get("kubelet", ("",))[0] == kubelet else kubelet,
-        bundle=bundle if bundle and bundle not in node.get("bundle", ()) else "",
-        files=tuple(file for file in wanted if not file.lies_on(state)),
+        bundle=bundle_due,
+        # What comes from elsewhere may bring files of the same names, over those that lie there now.
+        files=tuple(file for file in wanted if bundle_due or missing or not file.lies_on(state)),
         swap="swap" in node,
         modules=tuple(name for name in MODULES if name not in node.get("module", ())),
         sysctls={
@@ -262,7 +240,7 @@ def complaints(member: Member, state: HostState) -> list[Complaint]:
     by_hand = f"install {' and '.join(missing)} by hand, then run again"
     if missing and settings.etcd_node_packages == "present":
         found.append(Complaint(member.host, f"no {', no '.join(missing)}", "both there", by_hand))
-    elif missing and (packages is None or packages.name == "apk"):
+    elif missing and (packages is None or packages.name not in REPOSITORY_FILES):
         name = state.os_name or "an unknown system"
         found.append(Complaint(member.host, name, "one with apt or dnf, to install kubelet", by_hand))
     elif "containerd" in missing and packages is not None and packages.name == "dnf":

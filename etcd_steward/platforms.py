@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = [
     "CONTAINER_RUNTIMES",
     "FIREWALLS",
     "INITS",
-    "KUBERNETES_PACKAGES",
     "PACKAGE_MANAGERS",
+    "REPOSITORY_FILES",
     "ContainerRuntime",
     "Init",
-    "KubernetesPackages",
     "Packages",
+    "RepositoryFiles",
     "package_manager",
 ]
 
@@ -143,8 +143,10 @@ FIREWALLS = {
 
 
 @dataclass(frozen=True)
-class KubernetesPackages:
-    """How one package manager is told of Kubernetes' own repository, `pkgs.k8s.io` (its documentation, per minor version).
+class RepositoryFiles:
+    """How one package manager is told of a repository such as `pkgs.k8s.io` (its documentation, per minor version).
+
+    `{name}` is the repository's name.
 
     Args:
         definition: path of the repository's definition on the host.
@@ -162,20 +164,28 @@ class KubernetesPackages:
     package: str
     hold: str
 
+    def named(self, name: str) -> RepositoryFiles:
+        """Give the paths of one repository.
 
-KUBERNETES_PACKAGES = {
-    "apt": KubernetesPackages(
-        definition="/etc/apt/sources.list.d/kubernetes.list",
-        template="kubernetes.list.j2",
+        Args:
+            name: the repository's name.
+        """
+        return replace(self, definition=self.definition.format(name=name), key=self.key.format(name=name))
+
+
+REPOSITORY_FILES = {
+    "apt": RepositoryFiles(
+        definition="/etc/apt/sources.list.d/{name}.list",
+        template="repository.list.j2",
         folder="deb",
         # As it comes: with this ending apt reads a key that is no binary.
-        key="/etc/apt/keyrings/kubernetes-apt-keyring.asc",
+        key="/etc/apt/keyrings/{name}-apt-keyring.asc",
         package="{name}={version}-*",
         hold="apt-mark hold {names}",
     ),
-    "dnf": KubernetesPackages(
-        definition="/etc/yum.repos.d/kubernetes.repo",
-        template="node.repo.j2",
+    "dnf": RepositoryFiles(
+        definition="/etc/yum.repos.d/{name}.repo",
+        template="repository.repo.j2",
         folder="rpm",
         key="",
         package="{name}-{version}",

@@ -9,7 +9,10 @@ from typing import Self
 
 from etcd_steward.templating import text
 
-__all__ = ["Content", "Script", "framed", "is_lines", "put_calls", "script"]
+__all__ = ["KEPT", "Content", "Script", "framed", "is_lines", "put_calls", "script"]
+
+# Where copies of files lie that somebody else wrote, under their whole paths: beside them some programs would read the copies.
+KEPT = "/etc/etcd-steward/before"
 
 
 class Script(str):

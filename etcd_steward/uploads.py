@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["folder", "placed", "uploaded"]
 
 
+# The fragments that a fragment needs; all others need what asks a program for its version.
+_NEEDS = {"bundle.sh": ("kept.sh",)}
+
+
 def folder(prefix: str) -> tuple[str, str]:
     """Tell where uploads go.
 
@@ -52,7 +56,7 @@ def placed(
     staging, _ = folder(prefix)
     return script(
         "guard.sh",
-        "asked.sh",
+        *_NEEDS.get(fragment, ("asked.sh",)),
         "matches.sh",
         fragment,
         staging=staging,

@@ -9,7 +9,7 @@ from pyinfra import context
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
 from etcd_steward.facts.answer import Answer
-from etcd_steward.shell import Script
+from etcd_steward.shell import KEPT, Script
 from etcd_steward.uploads import uploaded
 
 if TYPE_CHECKING:
@@ -67,5 +67,9 @@ def staged(
     if not host.state.is_executing:
         yield StringCommand("# stage", program, version)
         return
-    fragment = "bundle.sh" if bundle else "binary.sh"
-    yield from uploaded(obtain, fragment, prefix, program, f"a {program}", program=program, version=version)
+    values: dict[str, str] = {"program": program, "version": version}
+    if bundle:
+        values |= {"etc": "/etc", "aside": KEPT}
+    yield from uploaded(
+        obtain, "bundle.sh" if bundle else "binary.sh", prefix, program, f"a {program}", **values
+    )

@@ -12,7 +12,7 @@ from etcd_steward import flannel_host, flannel_proof
 from etcd_steward.failing import fail, failing
 from etcd_steward.operations.files import show_differences, writing
 from etcd_steward.platforms import FIREWALLS, INITS
-from etcd_steward.shell import script
+from etcd_steward.shell import KEPT, script
 from etcd_steward.uploads import uploaded
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _keeping(run: FlannelRun, host: Host, files: Sequence[Content]) -> str:
     """Write shell that keeps a copy of what somebody else wrote where these files go."""
     there = run.seen[host.name].files
     strangers = [file.path for file in files if file.path in there and not there[file.path].ours]
-    return script("kept.sh", strangers=strangers) + "" if strangers else ""
+    return script("kept.sh", strangers=strangers, aside=KEPT) + "" if strangers else ""
 
 
 @operation()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 from pyinfra import context
 from pyinfra.api import FunctionCommand, StringCommand, operation
-from pyinfra.operations import apt, dnf
 
-from etcd_steward.downloads import Cures, ReleaseError, fetch_sums
-from etcd_steward.failing import failing, not_now
+from etcd_steward.failing import not_now
 from etcd_steward.kubeadm import TOOLS
 from etcd_steward.kubernetes_look import CONFIG, LOG
 from etcd_steward.operations.files import show_differences, writing
-from etcd_steward.platforms import INITS, KUBERNETES_PACKAGES
-from etcd_steward.shell import Content, script
+from etcd_steward.operations.packages import installing
+from etcd_steward.platforms import INITS, REPOSITORY_FILES
+from etcd_steward.shell import script
 
 if TYPE_CHECKING:
     from etcd_steward.control_planes import ControlPlanes
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["configured", "initialised", "installed"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
-
-_INSTALL: Mapping[str, Any] = {"apt": apt.packages, "dnf": dnf.packages}
-# dnf: the repository's definition keeps them from being upgraded with the system.
-_MORE: Mapping[str, dict[str, Any]] = {
-    "apt": {"update": True, "no_recommends": True},
-    "dnf": {"extra_install_args": "--disableexcludes=kubernetes"},
-}
 
 
 @operation()
@@ -66,25 +58,11 @@ def installed(planes: ControlPlanes) -> Commands:
 def _from_repository(planes: ControlPlanes, name: str) -> Commands:
     packages = planes.looks[name].packages
     assert packages is not None  # noqa: S101 - there was a complaint otherwise
-    table = KUBERNETES_PACKAGES[packages.name]
-    url, files = planes.repository(name)
-    if table.key:
-        cures = Cures("correct etcd_kubernetes_release or etcd_kubernetes_repository", "")
-        try:
-            key = fetch_sums(f"{url}Release.key", cures)
-        except ReleaseError as error:
-            yield failing(str(error))
-            return
-        if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in key:
-            yield failing(f"found no key at {url}Release.key, wanted the repository's; next: {cures.missing}")
-            return
-        files = [Content(table.key, key.replace("\r", "").rstrip("\n") + "\n"), *files]
-    yield writing(planes.lacking(name, files))
     version = planes.release(name).removeprefix("v")
-    wanted = [table.package.format(name=tool, version=version) for tool in TOOLS]
-    yield from _INSTALL[packages.name]._inner(packages=wanted, **_MORE[packages.name])
-    if table.hold:
-        yield StringCommand(table.hold.format(names=" ".join(TOOLS)))
+    package = REPOSITORY_FILES[packages.name].package
+    wanted = [package.format(name=tool, version=version) for tool in TOOLS]
+    more = {"no_recommends": True} if packages.name == "apt" else {}
+    yield from installing(packages.name, [planes.repository(name)], wanted, **more)
 
 
 @operation()

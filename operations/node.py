@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from pyinfra import context
 from pyinfra.api import FunctionCommand, StringCommand, operation
-from pyinfra.operations import apt, dnf
 
 from etcd_steward.failing import not_now
-from etcd_steward.node import Repository, node_packages, repositories
-from etcd_steward.operations.files import FileSpec, show_differences, writing
+from etcd_steward.node import node_packages, repositories
+from etcd_steward.operations.files import show_differences, writing
+from etcd_steward.operations.packages import installing
 from etcd_steward.platforms import CONTAINER_RUNTIMES, package_manager
-from etcd_steward.shell import Content, script
-from etcd_steward.templating import render
+from etcd_steward.shell import KEPT, Content, script
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -48,37 +47,8 @@ def installed(run: Converge) -> Commands:
     settings = job.sight.cluster.member(host.name).settings
     state = job.sight.hosts[host.name]
     manager = package_manager(state.os_id, state.os_like)
-    packages = node_packages(lack, manager.name if manager else "")
-    if manager is not None and manager.name == "apt":
-        yield from _from_apt(settings, packages)
-    else:
-        yield from _from_dnf(settings, packages)
-
-
-def _from_apt(settings: Settings, packages: list[str]) -> Commands:
-    yield from apt.packages._inner(packages=["ca-certificates", "curl", "gnupg"], update=True)
-    for repository in repositories(settings):
-        keyring = f"/etc/apt/keyrings/{repository.name}-apt-keyring.gpg"
-        yield from apt.key._inner(src=f"{repository.url}/deb/Release.key", dest=keyring)
-        line = f"deb [signed-by={keyring}] {repository.url}/deb/ /\n"
-        yield _written(f"/etc/apt/sources.list.d/{repository.name}.list", line)
-    yield from apt.packages._inner(packages=packages, update=True)
-    # An upgrade of the system must not bring another minor version.
-    yield StringCommand("apt-mark", "hold", *packages)
-
-
-def _from_dnf(settings: Settings, packages: list[str]) -> Commands:
-    for repository in repositories(settings):
-        yield _written(f"/etc/yum.repos.d/{repository.name}.repo", _section(repository))
-    yield from dnf.packages._inner(packages=packages, extra_install_args="--disableexcludes=kubernetes")
-
-
-def _section(repository: Repository) -> str:
-    return render("node.repo.j2", repository=repository)
-
-
-def _written(path: str, content: str) -> StringCommand:
-    return writing([FileSpec(path, content).made()])
+    assert manager is not None  # noqa: S101 - there was a complaint otherwise
+    yield from installing(manager.name, repositories(settings), node_packages(lack, manager.name))
 
 
 @operation()
@@ -101,10 +71,9 @@ def prepared(run: Converge) -> Commands:
         return
     settings = job.sight.cluster.member(host.name).settings
     made = [Content(file.path, file.content, file.mode, file.owner) for file in lack.files]
+    # What a package or an installer has just brought is somebody else's too, so it is the host that is asked now.
+    kept = script("kept.sh", candidates=[file.path for file in lack.files], aside=KEPT) + ""
     # What is started here lives on: it must not inherit the lock of `guard.sh`.
-    files = job.sight.hosts[host.name].files
-    theirs = [file.path for file in lack.files if file.path in files and not files[file.path].ours]
-    kept = "\n".join(f"cp -p {path} {path}.before-etcd-steward" for path in theirs)
     yield writing(made, before=kept, after=f"{{ {_fit(settings, lack)}\n}} 9>&-")
 
 

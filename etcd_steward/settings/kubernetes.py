@@ -75,7 +75,7 @@ class KubernetesSettings(Keys):
     )
     etcd_kubernetes_repository: Mirror | None = key(
         None,
-        "kubernetes: the package repository, in the layout of pkgs.k8s.io up to the minor version.",
+        "kubernetes, static pods: the package repository, in the layout of pkgs.k8s.io up to the minor version.",
         "https://mirror.example.org/kubernetes/core:/stable:",
     )
     etcd_kubernetes_mirror: Mirror | None = key(

@@ -124,14 +124,12 @@ def test_a_member_that_leaves_takes_its_pod_along_and_kubelet_stays(world: World
 # What each package manager is told, in order.
 APT = (
     "apt-get",
-    "gnupg",
     "https://pkgs.k8s.io/core:/stable:/v1.36/deb/Release.key",
-    '--dearmor -o "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"',
     "put /etc/apt/sources.list.d/kubernetes.list 644",
     "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.36/deb/Release.key",
     "put /etc/apt/sources.list.d/cri-o.list 644",
     "kubelet cri-tools cri-o",
-    "apt-mark hold kubelet cri-tools cri-o",
+    "apt-mark hold cri-o cri-tools kubelet",
     "systemctl mask --quiet swap.target",
 )
 DNF = (
@@ -160,6 +158,23 @@ def test_kubelet_and_runtime_are_installed_from_their_repositories_where_they_ar
     assert sorted(steps, key=told.index) == list(steps)
     others = "\n".join("\n".join(result.commands[name]) for name in HOSTS if name != N2)
     assert "kubelet cri-tools" not in others
+
+
+def test_debians_own_containerd_is_installed_and_nothing_else_is_added(tmp_path: Path) -> None:
+    """A verified kubelet beside it needs no repository of Kubernetes', which may be out of reach."""
+    own = {"etcd_container_runtime": "containerd", "etcd_kubelet_version": "v1.36.3"}
+    world = World(tmp_path, init="systemd", **POD, **own)
+    gone = ("node program containerd", "node unit containerd", "node kubelet")
+    for host in world.hosts.values():
+        host.lines = [line for line in host.lines if not line.startswith(gone)]
+        host.lines = ["os ID=debian" if line.startswith("os ID=") else line for line in host.lines]
+        host.lines.insert(-1, "node kubelet /opt/kubernetes/v1.36.3/kubelet")
+    result = run_deploy(Living(world).hosts, static_pods)
+    assert (result.refused, result.failed) == ("", set())
+    told = "\n".join(result.commands[N2])
+    assert "install containerd" in told
+    assert "sources.list.d" not in told
+    assert "apt-mark" not in told
 
 
 def test_a_pod_that_no_kubelet_tends_is_told_by_the_status_and_mended(world: World) -> None:

@@ -59,8 +59,17 @@ def put(folder, body, sha256=SHA256, last="binary.sh"):
     staging.mkdir(exist_ok=True)
     (staging / "tool").write_bytes(body)
     names = {"file": "tool", "program": "tool", "called": "a tool", "version": "1.2.3"}
+    names |= {"etc": f"{folder}/etc", "aside": f"{folder}/etc/etcd-steward/before"}
+    (folder / "etc").mkdir(exist_ok=True)
     command = script(
-        "asked.sh", "matches.sh", last, **names, staging=str(staging), sha256=sha256, prefix=str(folder)
+        "asked.sh",
+        "kept.sh",
+        "matches.sh",
+        last,
+        **names,
+        staging=str(staging),
+        sha256=sha256,
+        prefix=str(folder),
     )
     return subprocess.run(["sh", "-c", command + ""], capture_output=True, text=True, check=False)
 
@@ -107,6 +116,35 @@ def test_an_archive_with_an_installer_is_checked_once_more_and_its_installer_run
     assert (tmp_path / "installed").exists()
     assert (tmp_path / "1.2.3/.tool-sha256").read_text() == f"{sha256}\n"
     assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def test_what_an_installer_writes_over_is_kept_once_for_each_content_and_ours_is_not(tmp_path):
+    etc = tmp_path / "etc"
+    (etc / "crio/conf.d").mkdir(parents=True)
+    mine, ours, other = etc / "policy.json", etc / "crictl.yaml", etc / "crio/conf.d/10-crio.conf"
+    inner = tmp_path / "tool-1.2.3/etc"
+    inner.mkdir(parents=True)
+    for file in (mine, ours, other):
+        (inner / file.name).write_text("upstream's\n")
+    (tmp_path / "tool-1.2.3/install").write_text(
+        f"set -e\ncp etc/policy.json {mine}\ncp etc/crictl.yaml {ours}\ncp etc/10-crio.conf {other}\n{{ ! [ -e {tmp_path}/no ]; }}\n"
+    )
+    subprocess.run(["tar", "-czf", tmp_path / "packed", "-C", tmp_path, "tool-1.2.3"], check=True)
+    body = (tmp_path / "packed").read_bytes()
+    before = etc / "etcd-steward/before"
+    for turn, content in enumerate(("first\n", "first\n", "second\n")):
+        mine.write_text(content)
+        ours.write_text("# Written by etcd-steward; changes here are overwritten.\n")
+        other.write_text("upstream's\n")
+        if turn == 2:
+            (tmp_path / "no").touch()  # it fails after it has written
+        done = put(tmp_path, body, hashlib.sha256(body).hexdigest(), last="bundle.sh")
+        assert (done.returncode, mine.read_text()) == (int(turn == 2), "upstream's\n")
+        assert str(mine) in done.stdout
+    kept = sorted(path for path in before.rglob("*") if path.is_file())
+    assert [path.read_text() for path in kept] == ["first\n", "second\n"]
+    assert kept[0] == before / str(mine).lstrip("/")
+    assert {oct(path.stat().st_mode & 0o77) for path in kept} == {"0o0"}
 
 
 def test_an_installer_that_fails_leaves_no_note_that_all_is_installed(tmp_path):

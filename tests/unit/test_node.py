@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,10 @@ import yaml
 
 from etcd_steward import crio
 from etcd_steward.kubelet import program
-from etcd_steward.node import complaints, lacking, node_files, node_packages, repositories
+from etcd_steward.node import Lack, complaints, lacking, node_files, node_packages, repositories
 from etcd_steward.observed import File, HostState, Process, Service
-from etcd_steward.operations.node import _section
 from etcd_steward.parsing import parse_probe
+from etcd_steward.repositories import definition, needed
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.topology import Member
 from etcd_steward.work import ROLES, leaf_spec
@@ -84,7 +85,6 @@ def test_a_host_of_services_is_left_alone() -> None:
         ("module", "br_netfilter", ["br_netfilter"]),
         ("sysctl", "net.ipv4.ip_forward=1", ["net.ipv4.ip_forward"]),
         ("unit", "kubelet.service", ["kubelet.service"]),
-        ("program", "crio", ["crio"]),
     ],
 )
 def test_each_thing_that_is_missing_is_told(word: str, value: str, told: list[str]) -> None:
@@ -172,7 +172,7 @@ def test_crio_keeps_cgroups_as_kubelet_does_and_takes_the_pause_image() -> None:
 
 def test_repositories_are_those_of_the_minor_version_and_signatures_are_checked() -> None:
     kubernetes, crio = repositories(settings(etcd_kubernetes_version="1.35"))
-    assert _section(kubernetes).splitlines()[1:] == [
+    assert definition(kubernetes, "dnf").content.splitlines()[1:] == [
         "[kubernetes]",
         "name=Kubernetes",
         "baseurl=https://pkgs.k8s.io/core:/stable:/v1.35/rpm/",
@@ -182,8 +182,42 @@ def test_repositories_are_those_of_the_minor_version_and_signatures_are_checked(
         "exclude=kubelet kubeadm kubectl cri-tools kubernetes-cni",
     ]
     assert crio.url == "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.35"
-    assert "exclude" not in _section(crio)
-    assert len(repositories(settings(etcd_container_runtime="containerd"))) == 1
+    assert "exclude" not in definition(crio, "dnf").content
+
+
+@pytest.mark.parametrize(
+    ("programs", "wanted"),
+    [
+        (("kubelet", "crio"), ["kubernetes", "cri-o"]),
+        (("kubelet",), ["kubernetes"]),
+        (("crio",), ["cri-o"]),
+        (("kubelet", "containerd"), ["kubernetes"]),
+        (("containerd",), []),
+    ],
+)
+@pytest.mark.parametrize("manager", ["apt", "dnf"])
+def test_only_repositories_that_a_package_comes_from_are_added(
+    programs: tuple[str, ...], wanted: list[str], manager: str
+) -> None:
+    packages = node_packages(Lack(programs=programs), manager)
+    assert [one.name for one in needed(repositories(settings()), packages)] == wanted
+
+
+@pytest.mark.parametrize("package", ["kubelet", "kubelet=1.36.3-*", "kubelet-1.36.3"])
+def test_a_package_with_its_release_comes_from_the_same_repository(package: str) -> None:
+    assert [one.name for one in needed(repositories(settings()), [package])] == ["kubernetes"]
+    assert needed(repositories(settings()), ["kubelet-tools", "crio"]) == []
+
+
+def test_a_mirror_takes_the_place_of_kubernetes_own_repository_and_a_way_out_is_named() -> None:
+    own = settings(etcd_kubernetes_repository="https://mirror.example.org/k8s/")
+    kubernetes, crio = repositories(own)
+    assert definition(kubernetes, "apt").content.splitlines()[1:] == [
+        "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.asc] https://mirror.example.org/k8s/v1.36/deb/ /"
+    ]
+    named = set(re.findall(r"etcd_\w+", f"{kubernetes.cure} {crio.cure}"))
+    assert named <= set(Settings.model_fields)
+    assert {"etcd_kubelet_version", "etcd_crio_version"} <= named
 
 
 def test_packages_bring_what_is_missing_and_no_more() -> None:
@@ -297,13 +331,23 @@ def test_crio_as_a_bundle_needs_no_package_and_no_repository_until_another_relea
     own = {"etcd_crio_version": "v1.36.3"}
     bare = without(fit(), "program", "crio")
     lack = lacking(settings(**own), bare)
-    assert (lack.programs, lack.bundle, lack.told()) == ((), "v1.36.3", ["cri-o v1.36.3"])
-    assert [one.name for one in repositories(settings(**own))] == ["kubernetes"]
+    assert (lack.programs, lack.bundle, lack.told()[0]) == ((), "v1.36.3", "cri-o v1.36.3")
     assert said(bare, etcd_node_packages="present", **own) == ""
     there = replace(fit(), node={**fit().node, "bundle": ("v1.36.2", "v1.36.3")})
     assert not lacking(settings(**own), there).anything
     assert lacking(settings(etcd_crio_version="v1.36.4"), there).bundle == "v1.36.4"
     assert lacking(settings(), there).bundle == ""
+
+
+@pytest.mark.parametrize("arriving", ["bundle", "package"])
+def test_what_comes_from_elsewhere_may_write_over_our_files_so_all_are_written_after_it(
+    arriving: str,
+) -> None:
+    own = settings(**({"etcd_crio_version": "v1.36.4"} if arriving == "bundle" else {}))
+    state = fit() if arriving == "bundle" else without(fit(), "program", "crio")
+    lack = lacking(own, state)
+    assert {file.path for file in lack.files} == {file.path for file in node_files(own, state)}
+    assert "/etc/crictl.yaml" in {file.path for file in lack.files}
 
 
 def test_crio_is_published_where_its_project_publishes_it() -> None:
