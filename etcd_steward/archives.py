@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_steward import releases
+from etcd_steward import digests, releases
+from etcd_steward.errors import Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from etcd_steward.settings import Settings
     from etcd_steward.versions import Version
 
-__all__ = ["archive"]
+__all__ = ["archive", "without_digest"]
 
 
 def archive(
@@ -42,10 +43,27 @@ def archive(
         arch,
         mirror=settings.etcd_mirror,
         folder=settings.etcd_archive_dir,
-        digest=settings.etcd_sha256,
+        digest=digests.given(settings.etcd_sha256, str(version), arch, settings.etcd_version),
         digests=settings.etcd_digests,
+        known_only=settings.etcd_require_digest,
         cache=Path(settings.etcd_cache_dir).expanduser(),
         progress=progress,
     )
     found: releases.Archive = run.once(f"archive {version} {arch}", obtain)
     return found
+
+
+def without_digest(host: str, settings: Settings, version: Version, arch: str) -> list[Complaint]:
+    """Complain of a release that would be installed without a digest known beforehand, where one is required.
+
+    Args:
+        host: the inventory's name of the host, or of the cluster.
+        settings: the settings of the cluster.
+        version: the release that would be fetched.
+        arch: the architecture as release archives name it.
+    """
+    if not settings.etcd_require_digest or digests.carries(str(version), arch):
+        return []
+    if digests.given(settings.etcd_sha256, str(version), arch, settings.etcd_version) is not None:
+        return []
+    return [Complaint(host, *releases.undigested(version, arch))]

@@ -70,6 +70,8 @@ def obtain(
     digest: Mapping[str, str] | str | None,
     cache: Path,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    known_only: bool = False,
 ) -> Archive:
     """Get a verified program, from the cache or from where it is published.
 
@@ -78,6 +80,7 @@ def obtain(
         digest: the SHA-256 that the operator expects, one or by architecture; otherwise the one beside the program.
         cache: folder on the controller for verified files, made if needed.
         progress: called with a sentence at least every few seconds while something takes time.
+        known_only: believe no list beside the program (`etcd_require_digest`).
 
     Returns:
         The file.
@@ -86,15 +89,21 @@ def obtain(
         ReleaseError: there is no file, no digest, or they do not fit together.
     """
     with ONE_AT_A_TIME:
-        wanted = _expected(program, digest)
+        wanted = _expected(program, digest, known_only=known_only)
         place = cache.expanduser() / wanted[:16] / f"{program.name}-{program.version}-{program.arch}"
         return fetch(program.url, place, wanted, program.cures, progress)
 
 
-def _expected(program: Program, digest: Mapping[str, str] | str | None) -> str:
+def _expected(program: Program, digest: Mapping[str, str] | str | None, *, known_only: bool) -> str:
     given = digest.get(program.arch) if isinstance(digest, Mapping) else digest
     if given is not None:
         return given.strip().lower()
+    if known_only:
+        raise ReleaseError(
+            f"no SHA-256 of {program.url} in {program.settings[2]}",
+            "one, as etcd_require_digest is set",
+            f"set {program.digest_setting('…')}",
+        )
     sums = fetch_sums(program.sums, program.cures)
     alone = sums.strip().lower()
     known = alone if DIGEST.fullmatch(alone) else listed(sums, program.url.rpartition("/")[2])

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 
 from etcd_steward import configuration, flannel, versions
+from etcd_steward.archives import without_digest
+from etcd_steward.digests import MAIN_ARCHES
 from etcd_steward.errors import Complaint
 from etcd_steward.settings import CERTIFICATE_FILES, Settings
 from etcd_steward.versions import Advice, Version
 
 __all__ = ["judge"]
+
+KUBERNETES_TOOLS = ("kubeadm", "kubectl", "kubelet")
 
 
 def judge(host: str, settings: Settings) -> list[Complaint]:
@@ -34,6 +38,7 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
         )
         for text in configuration.check(settings.etcd_config, version)
     ]
+    complaints += _digests(host, settings, version)
     for certificate, key in (("etcd_ca_cert", "etcd_ca_key"), ("etcd_peer_ca_cert", "etcd_peer_ca_key")):
         if getattr(settings, key) and not getattr(settings, certificate):
             complaints.append(
@@ -108,6 +113,44 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
             ),
         )
     return complaints + flannel.judge(host, settings)
+
+
+def _digests(host: str, settings: Settings, version: Version) -> list[Complaint]:
+    """Judge what is to be downloaded without a digest known beforehand; a host's architecture is seen later."""
+    if not settings.etcd_require_digest:
+        return []
+    found = []
+    if settings.etcd_digests == "mirror":
+        found.append(
+            Complaint(
+                host,
+                "etcd_require_digest and etcd_digests 'mirror'",
+                "digests known beforehand, or those of the mirror",
+                "take one of them out, or set etcd_sha256",
+            )
+        )
+    lacking = [without_digest(host, settings, version, arch) for arch in MAIN_ARCHES]
+    found += lacking[0] if all(lacking) else []
+    programs = {
+        "etcd_kubelet_sha256": settings.pod and settings.etcd_kubelet_version,
+        "etcd_crio_sha256": settings.pod and settings.etcd_crio_version,
+        "etcd_k3s_sha256": settings.etcd_k3s_version,
+        "etcd_flannel_sha256": settings.etcd_flannel_network and settings.etcd_flannel_version,
+    }
+    given = {name: getattr(settings, name) is not None for name in programs}
+    if settings.etcd_kubernetes_release and settings.etcd_kubernetes_install == "binaries":
+        programs["etcd_kubernetes_sha256"] = settings.etcd_kubernetes_release
+        given["etcd_kubernetes_sha256"] = len(settings.etcd_kubernetes_sha256) == len(KUBERNETES_TOOLS)
+    return found + [
+        Complaint(
+            host,
+            f"no {name} for {release}",
+            "one, as etcd_require_digest is set",
+            f"set {name} to the digests that its publisher gives",
+        )
+        for name, release in programs.items()
+        if release and not given[name]
+    ]
 
 
 def _pods(host: str, settings: Settings) -> list[Complaint]:

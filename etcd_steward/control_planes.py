@@ -91,7 +91,14 @@ class ControlPlanes:
         arch = versions.release_arch(self.looks[host.name].machine)
         wanted = kubeadm.program(tool, self.release(host.name), arch, own.etcd_kubernetes_mirror)
         digest = next((sum_ for name, sum_ in own.etcd_kubernetes_sha256.items() if name == tool), None)
-        return partial(binaries.obtain, wanted, digest, Path(own.etcd_cache_dir).expanduser(), host.log)
+        return partial(
+            binaries.obtain,
+            wanted,
+            digest,
+            Path(own.etcd_cache_dir).expanduser(),
+            host.log,
+            known_only=own.etcd_require_digest,
+        )
 
     def repository(self, name: str) -> Repository:
         """Say where a host's packages come from.

@@ -51,4 +51,11 @@ def obtain(settings: Settings, machine: str, progress: Callable[[str], None]) ->
     release, arch = str(settings.etcd_crio_version), versions.release_arch(machine)
     wanted = program(release, arch, settings.etcd_crio_mirror)
     cache = Path(settings.etcd_cache_dir).expanduser()
-    return partial(binaries.obtain, wanted, settings.etcd_crio_sha256, cache, progress)
+    return partial(
+        binaries.obtain,
+        wanted,
+        settings.etcd_crio_sha256,
+        cache,
+        progress,
+        known_only=settings.etcd_require_digest,
+    )

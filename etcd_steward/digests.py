@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-__all__ = ["MAIN_ARCHES", "carried", "carries"]
+__all__ = ["MAIN_ARCHES", "carried", "carries", "given", "releases"]
 
 # The architectures that most hosts have: a release counts as carried where the table has both.
 MAIN_ARCHES = ("amd64", "arm64")
@@ -35,3 +36,38 @@ def carries(release: str, *arches: str) -> bool:
         True if the table has a digest for each of them.
     """
     return carried().get(release, {}).keys() >= set(arches or MAIN_ARCHES)
+
+
+def releases(value: Mapping[str, Mapping[str, str] | str] | str | None) -> list[str]:
+    """List the releases that `etcd_sha256` names.
+
+    Args:
+        value: the setting.
+
+    Returns:
+        The releases; empty where it is meant for `etcd_version` alone.
+    """
+    by_release = isinstance(value, Mapping) and not set(MAIN_ARCHES).issuperset(value)
+    return list(value) if by_release and isinstance(value, Mapping) else []
+
+
+def given(
+    value: Mapping[str, Mapping[str, str] | str] | str | None, release: str, arch: str, target: str
+) -> str | None:
+    """Find the digest that the operator gives for a release's archive.
+
+    Args:
+        value: `etcd_sha256`: a digest, or one by architecture, both of the release that is to be installed; or
+            such values by release, for one that comes on the way to it.
+        release: the release whose archive is wanted, such as "3.6.14".
+        arch: the architecture as release archives name it.
+        target: `etcd_version`, the release that a value without releases is meant for.
+
+    Returns:
+        The digest, or None if none is given.
+    """
+    one: Mapping[str, Mapping[str, str] | str] | str | None = value if release == target else None
+    if isinstance(value, Mapping) and releases(value):
+        one = value.get(release)
+    found = one.get(arch) if isinstance(one, Mapping) else one
+    return found if isinstance(found, str) else None

@@ -57,6 +57,7 @@ _THEMES: dict[str, tuple[str, ...]] = {
         "etcd_archive_dir",
         "etcd_sha256",
         "etcd_digests",
+        "etcd_require_digest",
         "etcd_cache_dir",
     ),
     "Names and addresses": (

@@ -129,7 +129,14 @@ class FlannelRun:
             ("etcd_flannel_version", "etcd_flannel_mirror", "etcd_flannel_sha256"),
         )
         cache = Path(settings.etcd_cache_dir).expanduser()
-        obtain = partial(binaries.obtain, program, settings.etcd_flannel_sha256, cache, host.log)
+        obtain = partial(
+            binaries.obtain,
+            program,
+            settings.etcd_flannel_sha256,
+            cache,
+            host.log,
+            known_only=settings.etcd_require_digest,
+        )
         return lambda: self.run.once(f"archive {program.url}", obtain)
 
 

@@ -101,7 +101,9 @@ class Servers:
         arch = versions.release_arch(self.looks[host.name].machine)
         wanted = k3s.program(str(own.etcd_k3s_version), arch, own.etcd_k3s_mirror)
         cache = Path(own.etcd_cache_dir).expanduser()
-        return partial(binaries.obtain, wanted, own.etcd_k3s_sha256, cache, host.log)
+        return partial(
+            binaries.obtain, wanted, own.etcd_k3s_sha256, cache, host.log, known_only=own.etcd_require_digest
+        )
 
     def files(self, host: str, token: str) -> list[Content]:
         """Write what lies on a server besides its certificates.

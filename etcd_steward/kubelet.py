@@ -55,4 +55,11 @@ def obtain(settings: Settings, machine: str, progress: Callable[[str], None]) ->
         str(settings.etcd_kubelet_version), versions.release_arch(machine), settings.etcd_kubelet_mirror
     )
     cache = Path(settings.etcd_cache_dir).expanduser()
-    return partial(binaries.obtain, wanted, settings.etcd_kubelet_sha256, cache, progress)
+    return partial(
+        binaries.obtain,
+        wanted,
+        settings.etcd_kubelet_sha256,
+        cache,
+        progress,
+        known_only=settings.etcd_require_digest,
+    )

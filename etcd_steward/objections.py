@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from etcd_steward.archives import without_digest
 from etcd_steward.decisions import ACTING
 from etcd_steward.errors import Complaint
 from etcd_steward.expiry import spent
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.versions import SUPPORTED_ARCHES
 
 if TYPE_CHECKING:
     from etcd_steward.job import Job
@@ -33,6 +35,7 @@ def reasons_against(job: Job) -> list[Complaint]:
         if not state.reached:
             continue
         complaints += check_host(member, state, job.plan.decisions[member.host].action)
+        complaints += _undigested(job, member.host)
         needed = job.works[member.host].certificates
         complaint = sight.credentials.refusal(member.host, needed)
         if complaint is not None and job.plan.decisions[member.host].action in ACTING:
@@ -49,6 +52,14 @@ def reasons_against(job: Job) -> list[Complaint]:
     if not complaints and job.changes:
         complaints += _absent(job) + _outage(job)
     return complaints
+
+
+def _undigested(job: Job, host: str) -> list[Complaint]:
+    state, version = job.sight.hosts[host], job.wanted[host].version
+    arch = SUPPORTED_ARCHES.get(state.machine)
+    if arch is None or str(version) in state.releases:
+        return []
+    return without_digest(host, job.sight.cluster.settings, version, arch)
 
 
 def _absent(job: Job) -> list[Complaint]:

@@ -18,13 +18,23 @@ from etcd_steward.downloads import (
     listed,
     sha256,
 )
+from etcd_steward.versions import newest_carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from etcd_steward.versions import Version
 
-__all__ = ["UPSTREAM", "Archive", "ReleaseError", "archive_name", "archive_url", "obtain", "pinned_digest"]
+__all__ = [
+    "UPSTREAM",
+    "Archive",
+    "ReleaseError",
+    "archive_name",
+    "archive_url",
+    "obtain",
+    "pinned_digest",
+    "undigested",
+]
 
 UPSTREAM = "https://github.com/etcd-io/etcd/releases/download"
 SUMS = "SHA256SUMS"
@@ -84,6 +94,7 @@ def obtain(
     digest: Mapping[str, str] | str | None,
     cache: Path,
     digests: Literal["pinned", "mirror"] = "pinned",
+    known_only: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Archive:
     """Get a verified archive: from a folder, from the cache, or from a mirror.
@@ -99,6 +110,7 @@ def obtain(
         digest: the SHA-256 that the operator expects, one or by architecture.
         cache: folder on the controller for verified archives, made if needed.
         digests: whose digest is believed where the operator gives none.
+        known_only: believe no list beside the archive.
         progress: called with a sentence at least every few seconds while something takes time.
 
     Returns:
@@ -114,11 +126,34 @@ def obtain(
         )
     with ONE_AT_A_TIME:
         if folder is not None:
-            return _from_folder(version, arch, Path(folder).expanduser(), digest, digests)
+            return _from_folder(
+                version, arch, Path(folder).expanduser(), digest, digests, known_only=known_only
+            )
         sums = source.rpartition("/")[0] + f"/{SUMS}"
-        wanted = _expected(version, arch, digest, digests, lambda: fetch_sums(sums, CURES))
+        wanted = _expected(
+            version, arch, digest, digests, None if known_only else lambda: fetch_sums(sums, CURES)
+        )
         place = cache.expanduser() / wanted[:16] / archive_name(version, arch)
         return fetch(source, place, wanted, CURES, progress)
+
+
+def undigested(version: Version, arch: str) -> tuple[str, str, str]:
+    """Say what is wrong with a release whose digest is neither carried nor given, where one is required.
+
+    Args:
+        version: the release.
+        arch: the architecture as release archives name it.
+
+    Returns:
+        What is found, what is wanted, and what helps.
+    """
+    known = newest_carried(version.minor_line, [arch])
+    better = f", or choose {known}, whose digest is carried" if known is not None else ""
+    return (
+        f"no SHA-256 of {archive_name(version, arch)} in this package or in etcd_sha256",
+        "one, as etcd_require_digest is set",
+        f"set etcd_sha256 = {{'{version}': {{'{arch}': '…'}}}}{better}",
+    )
 
 
 def _from_folder(
@@ -127,6 +162,8 @@ def _from_folder(
     folder: Path,
     digest: Mapping[str, str] | str | None,
     digests: Literal["pinned", "mirror"],
+    *,
+    known_only: bool,
 ) -> Archive:
     name = archive_name(version, arch)
     places = [folder / name, folder / f"v{version}" / name]
@@ -140,7 +177,7 @@ def _from_folder(
         beside = place.with_name(SUMS)
         return beside.read_text(encoding="utf-8") if beside.is_file() else ""
 
-    wanted = _expected(version, arch, digest, digests, sums)
+    wanted = _expected(version, arch, digest, digests, None if known_only else sums)
     found = sha256(place)
     if found != wanted:
         raise CURES.wrong_digest(found, wanted, str(place))
@@ -152,7 +189,7 @@ def _expected(
     arch: str,
     digest: Mapping[str, str] | str | None,
     digests: Literal["pinned", "mirror"],
-    sums: Callable[[], str],
+    sums: Callable[[], str] | None,
 ) -> str:
     given = digest.get(arch) if isinstance(digest, Mapping) else digest
     if given is not None:
@@ -162,6 +199,11 @@ def _expected(
             )
         return given.strip().lower()
     name = archive_name(version, arch)
+    if sums is None:
+        pinned = pinned_digest(version, arch)
+        if pinned is None:
+            raise ReleaseError(*undigested(version, arch))
+        return pinned
     sources: list[Callable[[], str | None]] = [
         lambda: pinned_digest(version, arch),
         lambda: listed(sums(), name),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from etcd_steward import versions
+from etcd_steward import digests, versions
+from etcd_steward.archives import without_digest
 from etcd_steward.errors import Complaint
 from etcd_steward.job import linked_release
 from etcd_steward.observed import HostState
@@ -125,6 +126,7 @@ def choose_path(sight: Sight, limit: set[str]) -> Path:
             ),
         )
     complaints += _down(sight, limit, path)
+    complaints += _undigested(sight, path)
     return Path(path.steps, path.downgrade, tuple(complaints))
 
 
@@ -153,7 +155,9 @@ def _forth(sight: Sight, known: Mapping[str, Version], limit: set[str]) -> Path:
         return Path(complaints=(Complaint(name, found, "a word that they are to go back", way),))
     # Members that an interrupted run has already brought on are one step ahead: the path is that of the others.
     try:
-        steps = tuple(versions.hops(highest if target.minor < highest.minor else lowest, target))
+        steps = tuple(
+            versions.hops(highest if target.minor < highest.minor else lowest, target, _usable(sight))
+        )
     except ValueError as error:
         complaint = Complaint(name, str(error), "a path that etcd supports", "choose another etcd_version")
         return Path(complaints=(complaint,))
@@ -171,6 +175,35 @@ def _forth(sight: Sight, known: Mapping[str, Version], limit: set[str]) -> Path:
         )
         return Path(steps, complaints=(complaint,))
     return Path(steps, downgrade=target.minor < lowest.minor)
+
+
+def _usable(sight: Sight) -> set[Version] | None:
+    """Say which releases may come on the way, where each needs a digest that was known beforehand."""
+    settings = sight.cluster.settings
+    if not settings.etcd_require_digest:
+        return None
+    arches = {
+        versions.SUPPORTED_ARCHES[state.machine]
+        for state in sight.hosts.values()
+        if state.machine in versions.SUPPORTED_ARCHES
+    }
+    return versions.carried(arches) | {
+        version
+        for version in map(versions.parse, digests.releases(settings.etcd_sha256))
+        if not any(without_digest("", settings, version, arch) for arch in arches)
+    }
+
+
+def _undigested(sight: Sight, path: Path) -> list[Complaint]:
+    return [
+        complaint
+        for step in path.steps
+        for host, state in sight.hosts.items()
+        if state.machine in versions.SUPPORTED_ARCHES and str(step.to) not in state.releases
+        for complaint in without_digest(
+            host, sight.cluster.settings, step.to, versions.SUPPORTED_ARCHES[state.machine]
+        )
+    ]
 
 
 def _unreleased(sight: Sight) -> list[Complaint]:

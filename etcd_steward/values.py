@@ -19,6 +19,7 @@ __all__ = [
     "DataPath",
     "Days",
     "Digests",
+    "EtcdDigests",
     "FileName",
     "FlannelRelease",
     "HostPath",
@@ -114,6 +115,20 @@ def _digests(value: Any) -> Any:
     ):
         raise ValueError("64 hexadecimal digits, or such a text for amd64 and for arm64")
     return value
+
+
+def _etcd_digests(value: Any) -> Any:
+    if not isinstance(value, dict) or not any(isinstance(one, dict) for one in value.values()):
+        return _digests(value)
+    try:
+        for release, digests in value.items():
+            versions.parse(release)
+            _digests(digests)
+    except ValueError:
+        raise ValueError(
+            "64 hexadecimal digits, such a text for amd64 and for arm64, or such values by release"
+        ) from None
+    return {str(versions.parse(release)): digests for release, digests in value.items()}
 
 
 def _cluster_id(value: Any) -> str:
@@ -236,6 +251,7 @@ Quantity = Annotated[str, AfterValidator(_quantity)]
 DataPath = Annotated[str, AfterValidator(_data_path)]
 Mirror = Annotated[str, AfterValidator(_mirror)]
 Digests = Annotated[dict[str, str] | str, BeforeValidator(_digests)]
+EtcdDigests = Annotated[dict[str, dict[str, str] | str] | str, BeforeValidator(_etcd_digests)]
 ClusterId = Annotated[str, BeforeValidator(_cluster_id)]
 MemberKey = Annotated[str, BeforeValidator(_member_key)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]

@@ -19,6 +19,7 @@ __all__ = [
     "Advice",
     "Hop",
     "Version",
+    "carried",
     "has_bump",
     "has_etcdutl",
     "hops",
@@ -143,6 +144,18 @@ def parse(value: object) -> Version:
     raise ValueError(f"found {value}, wanted a full version such as {example}")
 
 
+def carried(arches: Collection[str] = digests.MAIN_ARCHES) -> set[Version]:
+    """List the releases whose digests this package carries.
+
+    Args:
+        arches: the architectures that need a digest, as release archives name them.
+
+    Returns:
+        The releases that have them all.
+    """
+    return {parse(release) for release in digests.carried() if digests.carries(release, *arches)}
+
+
 def newest_carried(line: str, arches: Collection[str] = digests.MAIN_ARCHES) -> Version | None:
     """Find the newest release of a line whose digests this package carries.
 
@@ -153,8 +166,7 @@ def newest_carried(line: str, arches: Collection[str] = digests.MAIN_ARCHES) -> 
     Returns:
         The release, or None where no release of the line has them all.
     """
-    found = [parse(release) for release in digests.carried() if digests.carries(release, *arches)]
-    return max((version for version in found if version.minor_line == line), default=None)
+    return max((version for version in carried(arches) if version.minor_line == line), default=None)
 
 
 # 3.6 is the line that has been fixed for longest among those that still get fixes for long; its newest release whose
@@ -264,13 +276,13 @@ def release_arch(machine: str) -> str:
     return arch
 
 
-def hops(current: Version, target: Version, digests_for: Collection[str] = ()) -> list[Hop]:
+def hops(current: Version, target: Version, among: Collection[Version] | None = None) -> list[Hop]:
     """Plan an upgrade or downgrade as steps of at most one minor version (etcd's upgrade guides).
 
     Args:
         current: the oldest release that a member runs.
         target: the release that is wanted.
-        digests_for: the architectures for which a release on the way must have a digest in this package.
+        among: the releases that may come on the way; the newest of each line if None.
 
     Returns:
         The steps in order; empty if there is nothing to do.
@@ -290,13 +302,10 @@ def hops(current: Version, target: Version, digests_for: Collection[str] = ()) -
     while current.minor < target.minor:
         floor = UPGRADE_FLOOR.get(current.minor_line)
         if floor is not None and current < floor:
-            current = _on_the_way(current.minor_line, floor, digests_for)
+            current = _on_the_way(current.minor_line, floor, among)
             steps.append(Hop(current, f"{floor.minor_line} is left only from {floor} or later"))
         line = f"{current.major}.{current.minor + 1}"
-        if line == target.minor_line:
-            current = target
-        else:
-            current = _on_the_way(line, UPGRADE_FLOOR.get(line), digests_for)
+        current = target if line == target.minor_line else _on_the_way(line, UPGRADE_FLOOR.get(line), among)
         steps.append(
             Hop(current, "one minor version at a time" if current != target else "the wanted release")
         )
@@ -305,16 +314,14 @@ def hops(current: Version, target: Version, digests_for: Collection[str] = ()) -
     return steps
 
 
-def _on_the_way(line: str, floor: Version | None, digests_for: Collection[str]) -> Version:
+def _on_the_way(line: str, floor: Version | None, among: Collection[Version] | None) -> Version:
     """Choose the release of a line that members run between two steps; a line is left only from its floor on."""
-    found = newest_carried(line, digests_for) if digests_for else NEWEST.get(line)
+    known = NEWEST.values() if among is None else among
+    found = max((version for version in known if version.minor_line == line), default=None)
     if found is None or (floor is not None and found < floor):
-        least = f", {floor} or later," if floor is not None else ""
-        digest = f" whose digest for {', '.join(sorted(digests_for))} is carried" if digests_for else ""
-        raise ValueError(
-            f"found no release of etcd {line}{digest}, wanted one{least} on the way; "
-            f"next: upgrade to a release of {line} first, with etcd_sha256"
-        )
+        least = f"{floor} or later" if floor is not None else "one"
+        lack = "" if among is None else ", as etcd_require_digest is set, with a digest known beforehand"
+        raise ValueError(f"found no release of etcd {line} for the way, wanted {least}{lack}")
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from etcd_steward import versions
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import Address, Digests, Ip, Line, Mirror, Port, Release, Word
+from etcd_steward.values import Address, EtcdDigests, Ip, Line, Mirror, Port, Release, Word
 
 __all__ = ["ClusterSettings"]
 
@@ -47,13 +47,21 @@ class ClusterSettings(Keys):
     etcd_archive_dir: Line | None = key(
         None, "Folder on the controller with release archives, instead of a mirror.", "archives"
     )
-    etcd_sha256: Digests | None = key(
-        None, "SHA-256 of the archive, or one for each architecture.", {"amd64": "…"}
+    etcd_sha256: EtcdDigests | None = key(
+        None,
+        "SHA-256 of etcd_version's archive, or one for each architecture; or such values by release.",
+        {"amd64": "0" * 64},
+        {"3.5.34": {"amd64": "0" * 64}, "3.6.16": {"amd64": "1" * 64}},
     )
     etcd_digests: Literal["pinned", "mirror"] = key(
         "pinned",
         "Believe the digests of this package first, or the mirror's own.",
         "mirror",
+    )
+    etcd_require_digest: bool = key(
+        False,
+        "Refuse every download whose digest neither this package nor a setting gives, instead of believing the list beside it.",
+        True,
     )
     etcd_cache_dir: Line = key(
         "~/.cache/etcd-steward", "Folder on the controller for verified archives.", "/var/cache/etcd"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.verbs import etcd, status
 from etcd_steward.versions import NEWEST
-from tests.engine.fakes import FakeHost, run_deploy
+from tests.engine.fakes import FakeHost, World, run_deploy
 
 SENTENCE = re.compile(r"    \S.*: found .+, wanted .+; next: .+")
 FAST = {"fake_delay": 0, "fake_delay_jitter": 0}
@@ -136,3 +136,11 @@ def test_f41_hosts_that_disagree_are_refused():
 def test_no_value_is_too_strange_to_be_refused(key, value):
     told = refused(three({key: value}))
     assert all(len(line) < 400 for line in told)
+
+
+def test_a_host_for_whose_machine_no_digest_is_known_is_refused_by_name_where_one_is_required(tmp_path):
+    world = World(tmp_path, formed=False, etcd_version="3.7.2", etcd_require_digest=True)
+    host = world.hosts["@fake/n2"]
+    host.lines = ["machine aarch64" if line == "machine x86_64" else line for line in host.lines]
+    (complaint,) = run_deploy(world.hosts, etcd).refused.splitlines()[1:]
+    assert complaint.startswith("    @fake/n2: found no SHA-256 of etcd-v3.7.2-linux-arm64.tar.gz")

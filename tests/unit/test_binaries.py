@@ -21,12 +21,12 @@ SETTINGS = ("tool_version", "tool_mirror", "tool_sha256")
 def get(tmp_path, monkeypatch):
     """Publish a program and a list of digests; urllib reads from files here, as it does from a server."""
 
-    def get(sums=f"{SHA256}  tool-arm64\n", digest=None, body=BODY):
+    def get(sums=f"{SHA256}  tool-arm64\n", digest=None, body=BODY, **more):
         (tmp_path / "tool-arm64").write_bytes(body)
         (tmp_path / "sums").write_text(sums)
         site = tmp_path.as_uri()
         program = Program("tool", "1.2.3", "arm64", f"{site}/tool-arm64", f"{site}/sums", SETTINGS)
-        return obtain(program, digest, tmp_path / "cache")
+        return obtain(program, digest, tmp_path / "cache", **more)
 
     return get
 
@@ -52,6 +52,13 @@ def test_nothing_is_used_without_a_digest(get, tmp_path):
     with pytest.raises(ReleaseError, match=r"no SHA-256 of .*; next: set tool_sha256 = \{'arm64': '…'\}$"):
         get(f"{SHA256}  tool\n")
     assert not (tmp_path / "cache").exists()
+
+
+def test_where_a_digest_is_required_the_one_beside_the_program_is_not_believed(get, tmp_path):
+    with pytest.raises(ReleaseError, match=r"in tool_sha256, wanted one, as etcd_require_digest is set"):
+        get(known_only=True)
+    assert not (tmp_path / "cache").exists()
+    assert get(digest={"arm64": SHA256}, known_only=True).sha256 == SHA256
 
 
 def put(folder, body, sha256=SHA256, last="binary.sh"):

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from etcd_steward import downloads
+from etcd_steward import digests, downloads
 from etcd_steward.releases import ReleaseError, archive_name, archive_url, obtain, pinned_digest
 from etcd_steward.versions import parse
 
@@ -86,6 +86,35 @@ def test_digests_of_upstream_are_pinned_by_version_and_architecture():
     assert all(downloads.DIGEST.fullmatch(digest) for digest in digests)
     assert pinned_digest(VERSION, "arm") is None
     assert pinned_digest(parse("3.5.1"), "amd64") is None
+
+
+def test_where_a_digest_is_required_the_list_beside_an_archive_is_not_even_asked_for(mirror, tmp_path):
+    version = parse("3.5.1")
+    mirror.files[f"/v{version}/SHA256SUMS"] = f"{SHA256}  {archive_name(version, 'amd64')}\n".encode()
+    for place in ({"mirror": mirror.url, "folder": None}, {"mirror": None, "folder": str(tmp_path)}):
+        (tmp_path / archive_name(version, "amd64")).write_bytes(BODY)
+        (tmp_path / "SHA256SUMS").write_text(f"{SHA256}  {archive_name(version, 'amd64')}\n")
+        with pytest.raises(ReleaseError, match="wanted one, as etcd_require_digest is set"):
+            obtain(version, "amd64", digest=None, cache=tmp_path / "cache", known_only=True, **place)
+    assert mirror.asked == []
+
+
+def test_where_a_digest_is_required_the_operators_and_the_carried_one_are_enough(get):
+    assert get(known_only=True).sha256 == SHA256
+    with pytest.raises(ReleaseError) as caught:  # what lies here is no archive of upstream's
+        get(known_only=True, digest=None, digests="mirror")
+    assert caught.value.wanted == pinned_digest(VERSION, "amd64")
+
+
+def test_a_digest_that_is_given_belongs_to_etcd_version_or_to_the_release_that_it_names():
+    by_release = {"3.5.34": {"amd64": "a" * 64}, "3.6.16": "b" * 64}
+    assert digests.given("c" * 64, "3.6.16", "arm64", "3.6.16") == "c" * 64
+    assert digests.given({"amd64": "c" * 64}, "3.6.16", "arm64", "3.6.16") is None
+    assert digests.given("c" * 64, "3.5.34", "amd64", "3.6.16") is None
+    assert digests.given(by_release, "3.5.34", "amd64", "3.6.16") == "a" * 64
+    assert digests.given(by_release, "3.5.34", "arm64", "3.6.16") is None
+    assert digests.given(by_release, "3.6.16", "arm64", "3.6.16") == "b" * 64
+    assert digests.given(None, "3.6.16", "arm64", "3.6.16") is None
 
 
 def test_an_archive_with_the_expected_digest_is_kept_in_the_cache(get, tmp_path):

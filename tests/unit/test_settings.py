@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from etcd_steward import combinations
 from etcd_steward.errors import Complaint, complaints_text, shown
 from etcd_steward.settings import CERTIFICATE_FILES, HOST_KEYS, Settings, read_settings
 from etcd_steward.versions import DEFAULT, NEWEST
@@ -148,8 +149,25 @@ def test_a_wrong_value_is_told_with_what_was_found_what_is_wanted_and_an_example
         ),
         (
             "etcd_sha256",
-            ["abc", "g" * 64, "0" * 63, "0" * 65, {"amd64": "abc"}, {"mips": "0" * 64}, 7, {"arm64": None}],
+            [
+                *(
+                    "abc",
+                    "g" * 64,
+                    "0" * 63,
+                    "0" * 65,
+                    {"amd64": "abc"},
+                    {"mips": "0" * 64},
+                    7,
+                    {"arm64": None},
+                ),
+                *(
+                    {"3.6": {"amd64": "0" * 64}},
+                    {"3.6.16": {"mips": "0" * 64}},
+                    {"3.6.16": {}, "amd64": "0" * 64},
+                ),
+            ],
         ),
+        ("etcd_require_digest", ["perhaps", 2]),
         ("etcd_digests", ["any", 1]),
         ("etcd_forget_cluster", ["xyz", "", "0" * 17, 12e4, "CDF8"]),
         ("etcd_timeout", [4, 3601, "soon"]),
@@ -229,10 +247,51 @@ def test_own_authorities_are_accepted_with_their_keys_and_without():
 def test_digests_are_accepted_for_all_machines_or_for_each():
     accepted(etcd_sha256="0aF" + "1" * 61)
     accepted(etcd_sha256={"amd64": "0" * 64, "arm64": "f" * 64})
+    accepted(etcd_sha256={"v3.5.34": {"amd64": "0" * 64}, "3.6.16": "f" * 64})
 
 
 def test_one_port_cannot_serve_clients_and_members():
     assert "found port 2380 twice" in one(etcd_client_port=2380)
+
+
+@pytest.mark.parametrize(
+    ("data", "setting"),
+    [
+        ({"etcd_version": str(NEWEST["3.6"])}, "etcd_sha256"),
+        ({"etcd_runtime": "static_pod", "etcd_kubelet_version": "v1.36.3"}, "etcd_kubelet_sha256"),
+        (
+            {
+                "etcd_runtime": "static_pod",
+                "etcd_container_runtime": "crio",
+                "etcd_crio_version": "v1.36.3",
+            },
+            "etcd_crio_sha256",
+        ),
+        ({"etcd_k3s_version": "v1.34.2+k3s1"}, "etcd_k3s_sha256"),
+        ({"etcd_flannel_network": "172.30.0.0/16"}, "etcd_flannel_sha256"),
+        (
+            {"etcd_kubernetes_release": "v1.36.3", "etcd_kubernetes_install": "binaries"},
+            "etcd_kubernetes_sha256",
+        ),
+    ],
+)
+def test_a_download_without_a_digest_known_beforehand_is_refused_where_one_is_required(data, setting):
+    plain = accepted(**data)
+    digest = {"amd64": "0" * 64, "arm64": "1" * 64}
+    given = (
+        digest
+        if setting != "etcd_kubernetes_sha256"
+        else dict.fromkeys(combinations.KUBERNETES_TOOLS, digest)
+    )
+    text = one(**data, etcd_require_digest=True)
+    assert setting in text
+    assert "as etcd_require_digest is set" in text
+    assert not plain.etcd_require_digest
+    accepted(**data, etcd_require_digest=True, **{setting: given})
+
+
+def test_a_digest_cannot_be_required_and_be_the_mirrors():
+    assert "etcd_digests 'mirror'" in one(etcd_require_digest=True, etcd_digests="mirror")
 
 
 def test_two_certificates_cannot_have_one_file():

@@ -45,6 +45,30 @@ def test_f29_f30_the_last_release_of_a_line_comes_before_the_next_line(tmp_path:
     assert steps(made) == [str(NEWEST["3.5"]), "3.6.14"]
 
 
+def test_a_step_on_the_way_has_a_digest_where_one_is_required(tmp_path: Path) -> None:
+    old = dict.fromkeys(("n1", "n2", "n3"), "3.4.23")
+    assert steps(world(tmp_path, "3.6.14", old, etcd_require_digest=True)) == ["3.5.33", "3.6.14"]
+    given = {"3.5.34": {"amd64": "0" * 64}}
+    assert steps(world(tmp_path / "b", "3.6.14", old, etcd_require_digest=True, etcd_sha256=given)) == [
+        "3.5.34",
+        "3.6.14",
+    ]
+
+
+def test_a_release_without_a_digest_for_a_hosts_machine_is_refused_before_anything(tmp_path: Path) -> None:
+    made = world(tmp_path, "3.7.2", dict.fromkeys(("n1", "n2", "n3"), "3.6.14"), etcd_require_digest=True)
+    assert steps(made) == ["3.7.2"]
+    sight = made.sight()
+    hosts = {
+        name: replace(state, machine="aarch64") if name.endswith("n2") else state
+        for name, state in sight.hosts.items()
+    }
+    (complaint,) = choose_path(replace(sight, hosts=hosts), ALL).complaints
+    assert complaint.host == "@fake/n2"
+    assert "etcd-v3.7.2-linux-arm64.tar.gz" in complaint.found
+    assert "3.7.1" in complaint.next
+
+
 def test_an_interrupted_upgrade_goes_on_with_the_members_that_are_behind(tmp_path: Path) -> None:
     made = world(tmp_path, "3.5.30", {"n1": "3.5.30", "n2": "3.4.23", "n3": "3.4.23"})
     assert steps(made) == ["3.5.30"]
