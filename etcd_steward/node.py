@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
-from etcd_steward.kubelet import release_path
+from etcd_steward.kubelet import PATH, release_path
 from etcd_steward.platforms import CONTAINER_RUNTIMES, REPOSITORY_FILES, package_manager
 from etcd_steward.repositories import Repository, crio, kubernetes
 from etcd_steward.runtimes import start_check_path
@@ -131,12 +131,14 @@ def node_files(settings: Settings, state: HostState) -> list[WantedFile]:
         "service": host.service,
         "manifests": settings.etcd_manifest_dir,
         "kubelet": KUBELET_CONFIG,
+        "program": _kubelet_program(settings, state),
         "check": start_check_path(settings),
         "pause": settings.etcd_pause_image,
         "fail_cgroup_v1": settings.etcd_fail_cgroup_v1,
         "modules": MODULES,
         "sysctls": SYSCTLS,
     }
+    values["cni_bin_dir"] = _cni_bin_dir(state)
     values["config_version"] = _containerd_config(state, host.config, values)
     paths = {
         KUBELET_CONFIG: "kubelet.yaml.j2",
@@ -163,6 +165,21 @@ def _containerd_config(state: HostState, path: str, values: Mapping[str, Any]) -
     # One that was written before containerd was there is as good.
     earlier = render("containerd.toml.j2", **{**values, "config_version": 2})
     return 2 if WantedFile(path, earlier, "644", "root:root", turn=False).lies_on(state) else 3
+
+
+def _cni_bin_dir(state: HostState) -> str:
+    """Say where Debian's own containerd has CNI plugins, as the file of its package says that ours replaces.
+
+    Looked up in 1.6.20, 1.7.24 and 2.1.9; with the third version of the configuration the last has both folders of itself.
+    """
+    comes = "containerd" not in state.node.get("program", ())
+    return "/usr/lib/cni" if state.os_id == "debian" and (comes or "packaged-config" in state.node) else ""
+
+
+def _kubelet_program(settings: Settings, state: HostState) -> str:
+    """Say where kubelet lies or will lie: what replaces the command of an installed unit must name what is there."""
+    (found,) = state.node.get("kubelet-at", ("",))[:1]
+    return PATH if release_path(settings) or not found else found
 
 
 def _arriving(settings: Settings, state: HostState) -> bool:

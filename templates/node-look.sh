@@ -19,6 +19,9 @@ look_at_node() {
     if command -v "$program" >/dev/null 2>&1 || [ -x "/usr/local/bin/$program" ]; then say "node program $program"; fi
   done
   for note in /opt/cri-o/*/.cri-o-sha256; do [ -f "$note" ] && say "node bundle $(basename "${note%/*}")"; done
+  for at in /usr/bin/kubelet "$(command -v kubelet 2>/dev/null)" /usr/local/bin/kubelet; do
+    if [ -x "$at" ]; then say "node kubelet-at $at" && break; fi
+  done
   say "node kubelet $(readlink -f /usr/bin/kubelet 2>/dev/null)"
   for unit in /usr/lib/systemd/system/kubelet.service /lib/systemd/system/kubelet.service; do
     [ -f "$unit" ] && say "node packaged-unit kubelet.service"
@@ -28,6 +31,7 @@ look_at_node() {
     case $told in *NeedDaemonReload=yes*) continue ;; esac
     case $told in *ActiveState=active*UnitFileState=enabled*) say "node unit $unit" ;; esac
   done
+  grep -qsx /etc/containerd/config.toml /var/lib/dpkg/info/containerd.conffiles && say "node packaged-config containerd"
   [ "$container_runtime" != containerd ] || say "node containerd $(told_version containerd containerd)"
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then say "node cgroup v2"; else say "node cgroup v1"; fi
 }

@@ -146,6 +146,38 @@ def test_containerd_gets_a_configuration_of_the_version_that_it_reads(told: str,
     images = "io.containerd.cri.v1.images" if version == 3 else plugin
     registry = tomllib.loads(text)["plugins"][images]["registry"]
     assert registry == {"config_path": "/etc/containerd/certs.d"}, "mirrors are the operator's own"
+    assert tomllib.loads(text)["imports"] == ["/etc/containerd/conf.d/*.toml"]
+
+
+def _debian(**node: tuple[str, ...]) -> HostState:
+    return replace(fit(), os_id="debian", os_like="", node={**fit().node, **node})
+
+
+@pytest.mark.parametrize(
+    ("state", "folder"),
+    [
+        (_debian(), "/usr/lib/cni"),  # it is about to be installed
+        (
+            _debian(**{"program": ("kubelet", "containerd"), "packaged-config": ("containerd",)}),
+            "/usr/lib/cni",
+        ),
+        (_debian(program=("kubelet", "containerd")), None),  # one of somebody else's
+        (fit(), None),
+    ],
+)
+def test_debians_containerd_goes_on_to_find_plugins_where_its_package_has_them(
+    state: HostState, folder: str | None
+) -> None:
+    plugins = tomllib.loads(content(CONTAINERD, state, etcd_container_runtime="containerd"))["plugins"]
+    assert plugins["io.containerd.grpc.v1.cri"].get("cni", {}).get("bin_dir") == folder
+
+
+@pytest.mark.parametrize("at", ["/usr/bin/kubelet", "/usr/local/bin/kubelet"])
+def test_what_replaces_the_command_of_a_unit_names_the_program_that_is_there(at: str) -> None:
+    path = "/etc/systemd/system/kubelet.service.d/20-etcd-service-manager.conf"
+    state = replace(fit(), node={**fit().node, "kubelet-at": (at,)})
+    assert f"\nExecStart={at} --config=" in content(path, state)
+    assert "\nExecStart=/usr/bin/kubelet " in content(path, state, etcd_kubelet_version="v1.36.3")
 
 
 def test_a_configuration_that_was_written_before_containerd_came_is_kept() -> None:
