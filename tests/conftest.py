@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+import threading
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -13,12 +15,14 @@ import pytest
 
 from tests import sharing
 from tests.e2e.writer import TOLD
-from tests.targets import bases, hosts, leftovers, mirror
+from tests.targets import bases, hosts, leftovers, mirror, prebuild
 from tests.targets import images as target_images
-from tests.targets.common import run
+from tests.targets.common import TELL, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+RUN = pytest.StashKey[ExitStack]()  # what begins and ends with the run
 
 # A busy machine is no failure. A server that judges a change tries the same examples each time; others look for new ones.
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize="ETCDTEST_SAME" in os.environ)
@@ -35,17 +39,68 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # the terminal is there by then
 def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RUN] = ExitStack()
     if config.getoption("part"):
         sharing.part_of(config.getoption("part"))  # a wrong one ends the run before anything is made
     if sharing.workers(config) and not hasattr(config, "workerinput"):
         with suppress(OSError):  # without docker nothing is known of targets, and nothing can run on them
             bases.mode()  # asked once: workers that found different answers would find different tests
+            mirror.upstream_answers()
         sharing.one_line_each(config)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     sharing.share_out(config, items)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[RUN].close()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist starts its workers
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # A worker of pytest-xdist has no terminal: what it says is told by the process that started it.
+    if TELL not in os.environ:
+        session.config.stash[RUN].enter_context(_told(session.config))
+
+
+@contextmanager
+def _told(config: pytest.Config) -> Iterator[None]:
+    """Print what images, archives and programs under way say, while pytest keeps the output of tests to itself."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    ended = threading.Event()
+    with tempfile.NamedTemporaryFile("r", prefix="etcdtest-told-") as file:
+
+        def tell() -> None:
+            while not ended.wait(0.5):
+                for line in file:
+                    terminal.ensure_newline()
+                    terminal.write_line(line.rstrip())
+
+        thread = threading.Thread(target=tell, daemon=True)
+        os.environ[TELL] = file.name
+        thread.start()
+        try:
+            yield
+        finally:
+            del os.environ[TELL]
+            ended.set()
+            thread.join()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build what the chosen tests need; of several workers one does."""
+    chosen = [item for item in session.items if item.get_closest_marker("target")]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    if chosen and worker == "gw0" and not session.config.option.collectonly:
+        needs = prebuild.Needs()
+        for item in chosen:
+            fixtures = [one.func for found in item._fixtureinfo.name2fixturedefs.values() for one in found]
+            parameters = [item.callspec.params] if hasattr(item, "callspec") else []
+            words = set().union(*(prebuild.words(one, parameters) for one in (item.function, *fixtures)))
+            needs.of(words, etcd="mirror_url" in item.fixturenames)
+        session.config.stash[RUN].enter_context(prebuild.beside(needs))
 
 
 def pytest_report_header() -> str:
@@ -68,6 +123,7 @@ def _built(origin: str) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     hosts.SEEN.clear()
+    hosts.USED.clear()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,6 +135,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         # With the report it comes from a worker to where the summary is printed.
         report.told = [*TOLD]
         TOLD.clear()
+        report.with_programs = [f"{name} ({of})" for name, of in sorted(_programs(item).items())]
     return report
 
 
@@ -90,11 +147,24 @@ def _families(item: pytest.Item) -> set[str]:
     return found | hosts.SEEN or set().union(*hosts.OPEN.values())
 
 
+def _programs(item: pytest.Item) -> dict[str, str]:
+    """Name the programs of a test: of its fixtures' labs and of what it ran, else of every open lab."""
+    fixtures = getattr(item, "funcargs", {}).values()
+    labs = [getattr(value, "lab", value) for value in fixtures]
+    found = dict(hosts.USED)
+    for lab in labs:
+        if isinstance(lab, hosts.Lab):
+            found |= hosts.RUNNING.get(lab.name, {})
+    return found or {name: of for running in hosts.RUNNING.values() for name, of in running.items()}
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     on_targets = getattr(report, "on_targets", None)
     if report.when == "call" and on_targets and report.outcome in ("passed", "failed"):
         letter = "." if report.passed else "F"
-        return report.outcome, letter, f"{report.outcome.upper()} on {' '.join(on_targets)}"
+        word = f"{report.outcome.upper()} on {' '.join(on_targets)}"
+        used = getattr(report, "with_programs", None)
+        return report.outcome, letter, f"{word} with {', '.join(used)}" if used else word
     return None
 
 
@@ -113,13 +183,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         sharing.record(reports)
     called = [report for report in on_targets if report.when == "call"]
     if called:
-        tally = Counter(name for report in called for name in report.on_targets)
         terminalreporter.write_line(
             f"times: {_minutes(on_targets)} on targets, {_minutes(set(reports) - set(on_targets))} without, "
             f"shared by {sharing.workers(config) or 1} worker(s)"
         )
-        told = ", ".join(f"{name} {count}" for name, count in sorted(tally.items()))
-        terminalreporter.write_line(f"tests by target: {told}")
+        for title, kept in (("target", "on_targets"), ("program", "with_programs")):
+            tally = Counter(name for report in called for name in getattr(report, kept))
+            told = ", ".join(f"{name} {count}" for name, count in sorted(tally.items()))
+            terminalreporter.write_line(f"tests by {title}: {told or 'none'}")
 
 
 def _minutes(reports: Iterable[pytest.TestReport]) -> str:

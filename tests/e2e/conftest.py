@@ -82,7 +82,9 @@ def shared(_kept: Kept) -> Callable[..., Site]:
 
     def give(families: Sequence[str], connector: str = "docker", **settings: Any) -> Site:
         targets.SEEN.update(families)
-        return _kept(families, connector, **settings)
+        site = _kept(families, connector, **settings)
+        targets.USED.update(site.programs)
+        return site
 
     return give
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.targets import mirror
 from tests.targets.common import describe
+from tests.targets.hosts import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ PYINFRA = Path(sys.executable).with_name("pyinfra")
 RUN_SECONDS = 300
 
 _RELEASE = re.compile(r"\b3\.\d+\.\d+\b")
+_WANTED = re.compile(r"\betcd_version(?:=|': ')(3\.\d+\.\d+)\b")
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COMMAND = re.compile(r"^\s*\[([^\]]+)\] +>>> ", re.MULTILINE)
 _VERDICT = re.compile(r"^\s*\[([^\]]+)\] +(Success|No changes|Error\b.*)$", re.MULTILINE)
@@ -111,15 +113,16 @@ class Site:
     ) -> None:
         assert connector in CONNECTORS
         self.lab, self.hosts, self.folder, self.connector = lab, list(hosts), folder, connector
-        # 3.5.1 is the newest static release that a test machine without GitHub has; it is known to be harmful.
         self.settings: dict[str, Any] = {
             "etcd_version": "3.5.1",
-            "etcd_force_version": True,
             "etcd_mirror": mirror_url,
             "etcd_digests": "mirror",
             "etcd_cache_dir": str(folder.parent / "cache"),
             **(settings or {}),
         }
+        # Old releases are known to be harmful.
+        newest = self.settings["etcd_version"] in mirror.MODULES
+        self.settings.setdefault("etcd_force_version", None if newest else True)
         self.own: dict[str, dict[str, Any]] = {host.name: {} for host in self.hosts}
         self.clients: dict[str, Host] = {}
         self.path = ""
@@ -172,8 +175,17 @@ class Site:
 
     def prepare_releases(self, *arguments: str) -> None:
         """Have the mirror make every release that a run may ask for: a build takes longer than a download may."""
-        named = set(_RELEASE.findall(" ".join((self.inventory.read_text(), *arguments))))
-        mirror.prepare(*sorted(named & set(mirror.VERSIONS)), architectures=mirror.wanted_architectures())
+        text = " ".join((self.inventory.read_text(), *arguments))
+        named = set(_RELEASE.findall(text))
+        releases = mirror.between(named, {program.split()[-1] for program in self.programs})
+        mirror.prepare(*releases, architectures=mirror.wanted_architectures())
+        used = set(releases) - named | set(_WANTED.findall(text)) & set(releases)
+        self.lab.uses({f"etcd {version}": mirror.origin(version) for version in used})
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """What its hosts may run, and what it is of."""
+        return RUNNING.get(self.lab.name, {})
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start pyinfra in a process group of its own.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.targets.common import docker
+from tests.targets.common import TELL, docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.target
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [REPO / "scripts/demo", *arguments],
-        env={**os.environ, "ETCD_DEMO": NAME},
+        env={name: value for name, value in os.environ.items() if name != TELL} | {"ETCD_DEMO": NAME},
         cwd="/",
         capture_output=True,
         text=True,

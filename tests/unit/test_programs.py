@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.targets import mirror, programs
+from tests.targets import demo, mirror, programs
 from tests.targets.common import CommandError
 
 
@@ -27,7 +27,7 @@ def test_every_module_verifies_what_it_is_built_from(name: str) -> None:
     assert (told.folder / "go.sum").read_text().strip()
     assert told.needed_go > (1,)
     for program, package in told.programs.items():
-        assert programs.executable(package, told.folder) == program
+        assert programs.executable(package) == program
         if package.startswith("./"):
             assert list((told.folder / package).glob("*.go"))
         else:
@@ -60,17 +60,16 @@ def test_a_module_is_built_anew_when_any_of_its_files_changes(modules: Path) -> 
         ("go.etcd.io/etcd/etcdctl/v3", "etcdctl"),
         ("k8s.io/kubernetes/cmd/kubelet", "kubelet"),
         ("./etcd", "etcd"),
-        (".", "folder"),
     ],
 )
 def test_go_names_a_program_after_its_package(package: str, name: str) -> None:
-    assert programs.executable(package, Path("/some/folder")) == name
+    assert programs.executable(package) == name
 
 
 def test_a_go_that_is_too_old_for_a_module_is_passed_over(
     modules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "_pypi_go", lambda: Path("pypi"))
+    monkeypatch.setattr(programs, "_pypi_go", lambda _: Path("pypi"))
     told = programs.module("some-1.0", modules)
     for version, wanted in (("go1.25.9", "pypi"), ("go1.26.0", "own"), ("go1.27.3", "own")):
         monkeypatch.setattr(programs, "own_go", lambda v=version: (Path("own"), programs.numbers(v)))
@@ -111,3 +110,33 @@ def test_only_the_architecture_that_is_asked_for_is_made(
     monkeypatch.setattr(mirror, "upstream_answers", lambda: True)
     mirror.prepare("3.6.16", root=tmp_path)
     assert made[2:] == [("3.6.16", "amd64")]
+
+
+def _shown(
+    monkeypatch: pytest.MonkeyPatch, *, online: bool, error: str = ""
+) -> tuple[dict[str, object], list[str]]:
+    def build(*_: str, **options: object) -> None:
+        assert options["seconds"]
+        if error:
+            raise CommandError(error)
+
+    said: list[str] = []
+    monkeypatch.setattr(mirror, "upstream_answers", lambda: online)
+    monkeypatch.setattr(mirror, "prepare", lambda version: f"/mirror/{version}")
+    monkeypatch.setattr(programs, "build", build)
+    monkeypatch.setattr(demo, "say", said.append)
+    return demo._release(), said
+
+
+def test_the_demo_shows_the_default_line_wherever_it_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, said = _shown(monkeypatch, online=True)
+    assert found == {}, "the product's own default, with the digest that it carries"
+    assert len(said) == 1
+    found, said = _shown(monkeypatch, online=False)
+    assert found["etcd_version"] == mirror.DEFAULT
+    assert not found["etcd_force_version"]
+    assert len(said) == 1
+    found, said = _shown(monkeypatch, online=False, error="found exit status 1\nno route to host")
+    assert found["etcd_version"] == demo.LAST_RESORT
+    assert len(said) == 1
+    assert "no route to host" in said[0]

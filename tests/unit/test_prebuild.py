@@ -1,0 +1,93 @@
+"""What a run foresees to be needed, from what its tests name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.targets import mirror, prebuild
+from tests.targets.prebuild import Needs, words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RELEASES = {"new": ("3.7.3",)}
+
+
+def _helper() -> tuple[str, ...]:
+    return RELEASES["new"]
+
+
+def _test() -> None:
+    """Name no 3.4.23 but here, in a docstring."""
+
+    def inner() -> str:
+        return "alpine"
+
+    _helper()
+    inner()
+
+
+def test_a_release_is_foreseen_through_functions_and_constants_of_the_tests() -> None:
+    found = words(_test, [{"family": "debian"}])
+    assert {"alpine", "debian", "3.7.3"} <= found
+    needs = Needs()
+    needs.of(found, etcd=True)
+    assert needs.families == ["alpine", "debian"]
+    assert needs.releases == [("3.7.3", "amd64")]
+
+
+def test_a_test_that_names_no_release_runs_the_default_one() -> None:
+    needs = Needs()
+    needs.of({"alpine"}, etcd=False)
+    assert needs.releases == []
+    needs.of({"alpine"}, etcd=True)
+    assert needs.releases == [(mirror.DEFAULT, "amd64")]
+
+
+def test_another_architecture_is_built_for_tests_with_such_a_host_alone() -> None:
+    needs = Needs()
+    needs.of({"alpine", "3.7.3"}, etcd=True)
+    needs.of({"alpine-arm64", "3.5.1"}, etcd=True)
+    assert [release for release in needs.releases if release[1] == "arm64"] == [("3.5.1", "arm64")]
+
+
+def test_of_a_module_those_programs_are_foreseen_that_a_test_names() -> None:
+    needs = Needs()
+    needs.of({"kubernetes-1.37", "kubelet"}, etcd=False)
+    assert needs.programs == [("kubernetes-1.37", "kubelet")]
+
+
+def test_what_cannot_be_built_beforehand_is_said_and_the_rest_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made, said = [], []
+
+    def prepare(version: str, **_: object) -> None:
+        if version == "3.5.1":
+            raise OSError("no way out")
+        made.append(version)
+
+    monkeypatch.setattr(mirror, "prepare", prepare)
+    monkeypatch.setattr(prebuild, "say", said.append)
+    prebuild.build(Needs(releases=[("3.5.1", "amd64"), ("3.7.3", "amd64")]))
+    assert made == ["3.7.3"]
+    assert len(said) == 1
+    assert "no way out" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("named", "before", "wanted"),
+    [
+        ({"3.7.3"}, {"3.5.34"}, ["3.6.16", "3.7.3"]),
+        ({"3.5.34", "3.7.3"}, set(), ["3.5.34", "3.6.16", "3.7.3"]),
+        ({"3.5.30"}, {"3.5.16"}, ["3.5.30"]),
+        ({"3.9.9"}, set(), []),
+        (set(), set(), []),
+    ],
+)
+def test_a_run_over_several_lines_has_the_releases_between(
+    named: set[str], before: set[str], wanted: list[str]
+) -> None:
+    assert mirror.between(named, before) == wanted
