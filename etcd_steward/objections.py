@@ -55,11 +55,11 @@ def reasons_against(job: Job) -> list[Complaint]:
 
 
 def _undigested(job: Job, host: str) -> list[Complaint]:
-    state, version = job.sight.hosts[host], job.wanted[host].version
+    state, wanted = job.sight.hosts[host], job.wanted.get(host)
     arch = SUPPORTED_ARCHES.get(state.machine)
-    if arch is None or str(version) in state.releases:
+    if wanted is None or arch is None or str(wanted.version) in state.releases:
         return []
-    return without_digest(host, job.sight.cluster.settings, version, arch)
+    return without_digest(host, job.sight.cluster.settings, wanted.version, arch)
 
 
 def _absent(job: Job) -> list[Complaint]:
