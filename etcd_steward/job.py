@@ -14,6 +14,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.node import Lack, lacking
 from etcd_steward.observed import HostState
 from etcd_steward.plan import Plan
+from etcd_steward.raft_snapshots import frequent, leads_to_3_7
 from etcd_steward.record import Record
 from etcd_steward.rotation import Phase, rotated
 from etcd_steward.run import Sight
@@ -37,6 +38,8 @@ class Scope:
         renew_all: every certificate is made anew, whatever it looks like.
         phase: the phase of a rotation of the authorities.
         any_release: its promise holds whatever release members run, so that another than `etcd_version` fails nothing.
+        raft_snapshots: members on 3.6 run with a low `snapshot-count` for a while; where no target is given, it is all
+            that is changed, and only on them.
     """
 
     target: Version | None = None
@@ -44,6 +47,7 @@ class Scope:
     renew_all: bool = False
     phase: Phase | None = None
     any_release: bool = False
+    raft_snapshots: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,12 +162,16 @@ def make_job(
             problems += [_unfit(member, version, text) for text in unfit]
             works[member.host] = Work()
             continue
-        wanted[member.host] = desired(sight.cluster, member, state, record, version, texts)
+        own = replace(member, settings=frequent(member.settings)) if scope.raft_snapshots else member
+        wanted[member.host] = desired(sight.cluster, own, state, record, version, texts)
         settled[member.host] = (
-            desired(sight.cluster, member, state, record.closed(), version, texts)
+            desired(sight.cluster, own, state, record.closed(), version, texts)
             if record.open
             else wanted[member.host]
         )
+        if scope.raft_snapshots and scope.target is None and not leads_to_3_7(version):
+            works[member.host] = Work()
+            continue
         left = work(
             member,
             state,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etcd_steward import digests, versions
 from etcd_steward.archives import without_digest
@@ -39,12 +39,24 @@ class Path:
     Args:
         steps: one roll over all members for each.
         downgrade: etcd itself must be asked first, as the cluster's version has risen.
+        from_3_6: the first step leads members from 3.6 to 3.7.
         complaints: why it must not be gone.
     """
 
     steps: tuple[Hop, ...] = ()
     downgrade: bool = False
     complaints: tuple[Complaint, ...] = ()
+    from_3_6: bool = False
+
+    def wants_raft_snapshots(self, number: int) -> bool:
+        """Tell whether a step leads members from 3.6 to 3.7, which starts only behind what 3.5 wrote into the log.
+
+        Args:
+            number: of the step, from 0 on.
+        """
+        if not 0 <= number < len(self.steps) or self.steps[number].to.minor_line != "3.7":
+            return False
+        return self.steps[number - 1].to.minor_line == "3.6" if number else self.from_3_6
 
 
 def running_versions(hosts: Mapping[str, HostState]) -> dict[str, Version]:
@@ -125,9 +137,11 @@ def choose_path(sight: Sight, limit: set[str]) -> Path:
                 f"name {path.steps[0].to} as etcd_version",
             ),
         )
-    complaints += _down(sight, limit, path)
+    below = {host for host, version in known.items() if host in limit and version.minor_line == "3.6"}
+    path = replace(path, from_3_6=bool(below))
+    complaints += _down(sight, limit, path, below)
     complaints += _undigested(sight, path)
-    return Path(path.steps, path.downgrade, tuple(complaints))
+    return replace(path, complaints=tuple(complaints))
 
 
 def _rollback(sight: Sight, known: Mapping[str, Version]) -> Path:
@@ -220,9 +234,12 @@ def _unreleased(sight: Sight) -> list[Complaint]:
     ]
 
 
-def _down(sight: Sight, limit: set[str], path: Path) -> list[Complaint]:
+def _down(sight: Sight, limit: set[str], path: Path, below: set[str]) -> list[Complaint]:
     """A member may be down only where this upgrade itself has left it so: another release mends nothing else."""
-    left_so = bool(path.steps) and begun(sight, path.steps[0].to)
+    left_so = set(sight.hosts) if path.steps and begun(sight, path.steps[0].to) else set()
+    if path.wants_raft_snapshots(0):
+        # Each has a turn on the release that it has before the first one changes it.
+        left_so |= below
     return [
         Complaint(
             host,
@@ -231,7 +248,7 @@ def _down(sight: Sight, limit: set[str], path: Path) -> list[Complaint]:
             "run deploys/etcd.py first" if host in limit else "mend it, or run without --limit",
         )
         for host, state in sight.hosts.items()
-        if state.reached and not state.endpoint.healthy and not (left_so and host in limit)
+        if state.reached and not state.endpoint.healthy and host not in left_so & limit
     ]
 
 

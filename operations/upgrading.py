@@ -10,6 +10,8 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.gating import Secured, compare, secure, unburden
+from etcd_steward.raft_gate import await_raft_snapshot
+from etcd_steward.raft_snapshots import leads_to_3_7
 from etcd_steward.staging import stage_everywhere
 from etcd_steward.upgrading import running_versions
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from etcd_steward.converge import Converge
     from etcd_steward.versions import Version
 
-__all__ = ["agreed", "looked_after", "secured", "staged", "unburdened"]
+__all__ = ["agreed", "looked_after", "secured", "snapped", "staged", "unburdened"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -138,6 +140,34 @@ def unburdened(run: Converge, step: Version) -> Commands:
         yield failing(problem)
         return
     host.noop("nothing is in the way of 3.6")
+
+
+@operation()
+def snapped(run: Converge, step: Version) -> Commands:
+    """
+    Wait until a member on 3.6 has a raft snapshot behind which nothing of 3.5 lies; 3.7 panics on what lies there.
+
+    + run: the run of this cluster
+    + step: the release that members are about to be brought to
+    """
+    host = context.host
+    job = run.job()
+    running = running_versions(job.sight.hosts).get(host.name)
+    if host.name not in job.order or running is None or not leads_to_3_7(running):
+        host.noop("this member does not go from 3.6 to 3.7")
+        return
+    instead = not_now(
+        host, run.failures, StringCommand("# await a raft snapshot before", str(step)), "left untouched"
+    )
+    if instead is not None:
+        yield instead
+        return
+
+    def wait(state: State, host: Host) -> bool:
+        problem = await_raft_snapshot(run, job.sight.cluster.member(host.name))
+        return fail(state, host, f"{problem}; no member was brought to {step}") if problem else True
+
+    yield FunctionCommand(wait, (), {})
 
 
 @operation()

@@ -53,6 +53,10 @@ def upgrade() -> None:
         if number:
             before = path.steps[number - 1].to
             upgrading.looked_after(name=f"Look after {before}", run=run, before=str(before), release=before)
+        if path.wants_raft_snapshots(number):
+            if not number:
+                _raft_snapshots(host, found, path, run)
+            upgrading.snapped(name=f"Await raft snapshots before {step.to}", run=run, step=step.to)
         first, others = _order(found, run, first=number == 0)
         upgrading.agreed(
             name=f"Compare the members before {step.to}",
@@ -77,14 +81,26 @@ def _path(found: ClusterRun) -> Path:
     sight, _ = found.planned()
     path = choose_path(sight, found.limited())
     mode = one_by_one()
-    several = Complaint(
-        found.name,
-        f"{len(path.steps)} steps and {mode}",
-        "each step finished on all members before the next begins",
-        f"run without {mode}",
-    )
-    refuse([*path.complaints, *([several] if mode and len(path.steps) > 1 else [])])
-    for step in path.steps:
+    several = [
+        Complaint(
+            found.name,
+            f"{what} and {mode}",
+            "each step finished on all members before the next begins",
+            f"run without {mode}",
+        )
+        for what, there in (
+            (f"{len(path.steps)} steps", len(path.steps) > 1),
+            ("raft snapshots to be made before 3.7", path.wants_raft_snapshots(0)),
+        )
+        if mode and there
+    ]
+    refuse([*path.complaints, *several])
+    for number, step in enumerate(path.steps):
+        if path.wants_raft_snapshots(number):
+            logger.info(
+                f"    {found.name}: every member makes a raft snapshot on 3.6 first, with a low snapshot-count, "
+                "as 3.7 cannot read what 3.5 wrote into the log behind the last one"
+            )
         logger.info(f"    {found.name}: to etcd {step.to} ({step.why})")
         for advice in judge_target(step.to):
             logger.warning(f"    {found.name}: etcd {step.to}: {advice.text} ({advice.source})")
@@ -96,8 +112,23 @@ def _path(found: ClusterRun) -> Path:
 def _pass(found: ClusterRun, path: Path, number: int) -> Converge:
     step = path.steps[number]
     label = f"to {step.to}"
-    run: Converge = found.once(label, lambda: Converge(found, Scope(target=step.to), label))
+    scope = Scope(target=step.to, raft_snapshots=path.wants_raft_snapshots(number + 1))
+    run: Converge = found.once(label, lambda: Converge(found, scope, label))
     return run
+
+
+def _raft_snapshots(host: Host, found: ClusterRun, path: Path, following: Converge) -> None:
+    """Let the members that are on 3.6 already make raft snapshots often; a step to 3.6 of this run does so itself."""
+    label = "raft snapshots"
+    scope = Scope(raft_snapshots=True, any_release=True)
+    run: Converge = found.once(label, lambda: Converge(found, scope, label))
+    for turned in host.loop(run.job().order):
+        if turned == host.name:
+            name = run.job().sight.cluster.member(turned).name
+            membership.turn(name=f"Frequent raft snapshots on {name}", run=run, _serial=True)
+    upgrading.looked_after(
+        name="Look after the raft snapshots", run=following, before=f"the turns before {path.steps[0].to}"
+    )
 
 
 def _turns(host: Host, run: Converge, to: Version, hosts: tuple[str, ...]) -> None:

@@ -37,6 +37,7 @@ from etcd_steward.node import MODULES, SYSCTLS, node_files
 from etcd_steward.observed import HostState, see_cluster
 from etcd_steward.parsing import parse_probe
 from etcd_steward.pki import issue
+from etcd_steward.raft_snapshots import frequent
 from etcd_steward.record import Record, write_controller_record
 from etcd_steward.run import Sight
 from etcd_steward.schedule import schedule
@@ -60,6 +61,7 @@ class FakeHost:
         lines: what it answers to the probe; a test may exchange them while a run goes on.
         reachable: whether a connection to it can be made.
         reply: what it answers to any other command: lines, or None for a failure.
+        given: what the command that it answers now got over standard input.
     """
 
     name: str
@@ -68,6 +70,7 @@ class FakeHost:
     reachable: bool = True
     reply: Callable[[str], list[str] | None] = lambda _command: []
     groups: tuple[str, ...] = ("etcd",)
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -273,6 +276,7 @@ class World:
         cluster_id: int | None = None,
         leader: Member | None = None,
         raft: int = 42,
+        often: bool = False,
     ) -> list[str]:
         """Write the answer of a member that is as it should be.
 
@@ -287,13 +291,15 @@ class World:
             cluster_id: where it is not the record's.
             leader: who leads; the first member otherwise.
             raft: the raft index.
+            often: whether it makes raft snapshots often.
         """
         assert self.authorities is not None
         settings, service = member.settings, member.settings.etcd_service
         release = versions.parse(version or str(self.version))
         texts = (self.authorities.client.pem, self.authorities.peer.pem)
         state = HostState(member.host, reached=True, init=self.init, machine="x86_64")
-        wanted = desired(self.cluster, member, state, self.record, release, texts)
+        own = replace(member, settings=frequent(settings)) if often else member
+        wanted = desired(self.cluster, own, state, self.record, release, texts)
         lines = ["account 100 101", "group 101", f"release {release} {'0' * 64}"]
         lines += [f"link {tool} {settings.etcd_prefix}/{release}/{tool}" for tool in tools(release)]
         lines += [f"file {file.sha256} {file.mode} {file.owner} {file.path}" for file in wanted.files]
@@ -518,6 +524,7 @@ def run_deploy(
     def run(self: FakeConnector, command: Any, *args: Any, **arguments: Any) -> tuple[bool, CommandOutput]:
         if arguments.get("_stdin"):
             stdin[self.host.name].append(str(arguments["_stdin"]))
+        hosts[self.host.name].given = str(arguments.get("_stdin") or "")
         return run_shell_command(self, command, *args, **arguments)
 
     def put_file(self: FakeConnector, _source: Any, target: str, *_args: Any, **_arguments: Any) -> bool:

@@ -11,19 +11,20 @@ import time
 
 import pytest
 
-from etcd_steward import gating, releases
+from etcd_steward import gating, raft_gate, releases
 from etcd_steward.verbs import upgrade
 from etcd_steward.versions import NEWEST, hops, parse
 from tests.engine.fakes import World, run_deploy
-from tests.engine.living import Living, value
+from tests.engine.living import WRITE, Living, value
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
-SNAPSHOT, HASHES, DOWN, V2 = (
+SNAPSHOT, HASHES, DOWN, V2, RAFT = (
     "snapshot upgrade || :",
     "10m endpoint hashkv",
     "downgrade validate",
     "check v2store",
+    "/member/snap/*.snap",
 )
 
 
@@ -41,7 +42,8 @@ def hurried(monkeypatch):
     class Clock:
         monotonic = itertools.count(step=10).__next__
 
-    monkeypatch.setattr(gating, "time", Clock)
+    for module in (gating, raft_gate):
+        monkeypatch.setattr(module, "time", Clock)
     monkeypatch.setattr(gating.gevent, "sleep", lambda _seconds: None)
 
 
@@ -56,6 +58,11 @@ class Climbing(Living):
         self.cluster_version = ".".join(version.split(".")[:2])
         self.asked = []
         self.unpacked = {}
+        # Where a member's newest raft snapshot lies, and how far one goes that it makes when it is written to.
+        self.raft_snapshots = dict.fromkeys(HOSTS, 7)
+        self.makes = dict.fromkeys(HOSTS, 50)
+        self.often = set()
+        self.before_3_7 = None
         super().__init__(world, **more)
         self._show()
 
@@ -63,6 +70,10 @@ class Climbing(Living):
         found = re.search(r"^release=\S*/(\d+\.\d+\.\d+)$", command, re.MULTILINE)
         if found:
             self.versions[host] = found.group(1)
+        if WRITE in command and "initial-cluster-token" in self.hosts[host].given:
+            (self.often.add if "snapshot-count: 25" in self.hosts[host].given else self.often.discard)(host)
+            if found and self.versions[host].startswith("3.7") and self.before_3_7 is None:
+                self.before_3_7 = dict(self.raft_snapshots)
         if "mktemp -d /var/tmp/etcd-steward" in command:
             return ["/var/tmp/etcd-steward.abc"]
         if "file=etcd-v" in command and "|| echo staged" in command:
@@ -76,9 +87,15 @@ class Climbing(Living):
 
     def _show(self):
         for host in self.running:
-            self.world.show(host, "converged", leader=self.leader, version=self.versions[host])
+            self.world.show(
+                host,
+                "converged",
+                leader=self.leader,
+                version=self.versions[host],
+                often=host in self.often,
+            )
 
-    def _answer(self, host, command):
+    def _answer(self, host, command):  # noqa: PLR0911 - one for each question
         if SNAPSHOT in command:
             return self.snapshot
         if HASHES in command:
@@ -87,6 +104,11 @@ class Climbing(Living):
             return ["revision 7", json.dumps(told)]
         if DOWN in command:
             return self._downgrade(value(command, "line"))
+        if RAFT in command and V2 not in command:
+            told = f"snapshot {1:016x}-{self.raft_snapshots[host]:016x}.snap"
+            if value(command, "writes") != "0" and host in self.often:
+                self.raft_snapshots[host] = self.makes[host]
+            return [told]
         if V2 in command and self.versions[host].startswith("3.5."):
             return [self.v2]
         if V2 in command:  # only 3.5 has it (etcd#19113, etcd#21889)
@@ -425,3 +447,84 @@ def test_a_downgrade_that_etcd_refuses_touches_nobody(tmp_path):
     assert result.failed == set(HOSTS)
     assert "found that etcd refuses the downgrade (Error: etcdserver: invalid downgrade" in result.log
     assert living.happened("stop") == []
+
+
+INDEX = 42  # how far the log of pretended members has gone
+
+
+@pytest.mark.parametrize("leader", HOSTS)
+def test_before_3_7_every_member_makes_a_raft_snapshot_that_is_newer_than_all_of_3_5(tmp_path, leader):
+    living = climbing(tmp_path, "3.6.14", "3.7.1")
+    living.leader = living.world.cluster.member(leader)
+    living._show()
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.7.1"}
+    for host in HOSTS:
+        told = [text for text in result.stdin[host] if "snapshot-count: 25" in text]
+        assert len(told) == 1
+    assert living.often == set(), "3.7 runs with what the settings say"
+    assert min(living.before_3_7.values()) >= INDEX, "all of them before the first goes to 3.7"
+    stops = living.happened("stop")
+    assert sorted(stops[:3]) == sorted(stops[3:]) == sorted(HOSTS)
+
+
+def test_a_path_over_3_6_makes_the_raft_snapshots_in_the_step_to_3_6(tmp_path, monkeypatch):
+    living = climbing(tmp_path, "3.5.33", "3.7.1")
+    stores(monkeypatch, living)
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.7.1"}
+    assert len(living.happened("stop")) == 6, "no member is restarted once more for it"
+    assert min(living.before_3_7.values()) >= INDEX
+
+
+def test_without_such_a_raft_snapshot_nobody_goes_to_3_7(tmp_path):
+    living = climbing(tmp_path, "3.6.14", "3.7.1")
+    living.makes[N2] = INDEX - 1
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert N2 in result.failed
+    assert f"found the newest raft snapshot of n2 at log entry {INDEX - 1}" in result.log
+    assert set(living.versions.values()) == {"3.6.14"}
+
+
+def test_a_canary_on_3_7_needs_a_raft_snapshot_of_its_own_only(tmp_path):
+    living = climbing(tmp_path, "3.6.14", "3.7.1")
+    result = run_deploy(living.hosts, upgrade, limit=[N2], cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.versions == {N1: "3.6.14", N2: "3.7.1", N3: "3.6.14"}
+    assert living.raft_snapshots == {N1: 7, N2: 50, N3: 7}
+
+
+@pytest.mark.parametrize(("done", "down"), [((N1,), None), ((N1,), N1), ((N2, N3), N2), ((), N3)])
+def test_a_cut_way_from_3_6_to_3_7_goes_on_from_where_it_was(tmp_path, done, down):
+    living = climbing(tmp_path, "3.6.14", "3.7.1")
+    living.versions |= dict.fromkeys(done, "3.7.1")
+    living.often = set(HOSTS) - set(done)
+    living._show()
+    if down:
+        living.running.discard(down)
+        living.world.show(down, "stopped", version=living.versions[down])
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.7.1"}
+    assert min(living.raft_snapshots[host] for host in HOSTS if host not in done) >= INDEX
+
+
+@pytest.mark.parametrize("version", ["3.7.0", "3.5.16"])
+def test_no_raft_snapshot_is_waited_for_where_no_member_goes_from_3_6_to_3_7(tmp_path, version):
+    living = climbing(tmp_path, version, {"3.7.0": "3.7.1"}.get(version, "3.5.30"))
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.raft_snapshots.values()) == {7}
+    assert len(living.happened("stop")) == 3
+
+
+@pytest.mark.parametrize("mode", ONE_BY_ONE)
+def test_raft_snapshots_that_are_still_to_be_made_are_refused_where_pyinfra_orders_the_hosts(
+    tmp_path, flagged, mode
+):
+    living = climbing(tmp_path, "3.6.14", "3.7.1")
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert f"raft snapshots to be made before 3.7 and {flagged}" in result.refused
+    assert living.events == []
