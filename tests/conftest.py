@@ -8,12 +8,13 @@ import tempfile
 import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
-from tests import sharing
+from tests import hops, sharing
 from tests.e2e.writer import TOLD
 from tests.targets import bases, hosts, leftovers, mirror, prebuild
 from tests.targets import images as target_images
@@ -34,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--part", metavar="K/N", help="run the tests of one of N parts of about the same length")
     group.addoption(
         "--record-seconds", action="store_true", help=f"write what tests took into {sharing.RECORDED.name}"
+    )
+    group.addoption(
+        "--hops", metavar="PAGE", type=Path, help="write what each hop cost its writer into a page"
     )
 
 
@@ -181,6 +185,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"writes during {line}")
     if config.getoption("record_seconds"):
         sharing.record(reports)
+    if config.getoption("hops"):
+        hops.write(config.getoption("hops"), hops.measured(reports))
     called = [report for report in on_targets if report.when == "call"]
     if called:
         terminalreporter.write_line(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Origin = Literal["real", "stand-in"]
 PULL_SECONDS = 20
+FOUND = "ETCDTEST_BASES_FOUND"
 QUICKSAND = "0.10.1"
 OFFLINE = HERE / "offline"
 
@@ -50,8 +51,8 @@ def mode() -> Literal["hub", "offline"]:
     """Say where base images come from; with `auto`, found out once and kept for child processes too."""
     wanted = os.environ.get("ETCDTEST_BASES", "auto")
     if wanted == "auto":
-        wanted = "hub" if _pull(FAMILIES["alpine"]) else "offline"
-        os.environ["ETCDTEST_BASES"] = wanted
+        wanted = os.environ.get(FOUND) or ("hub" if _pull(FAMILIES["alpine"]) else "offline")
+        os.environ[FOUND] = wanted  # apart from what was asked for: other archives may be within reach
     if wanted not in ("hub", "offline"):
         raise CommandError(f"ETCDTEST_BASES: found {wanted!r}, wanted auto, hub or offline")
     return wanted  # type: ignore[return-value]
@@ -82,7 +83,8 @@ def _pull(family: Family) -> bool:
     platform = f"linux/{family.architecture}"
     # One that was asked for may be slow; one that is only looked for must not stall the run.
     try:
-        seconds = PULL_SECONDS if os.environ.get("ETCDTEST_BASES", "auto") == "auto" else None
+        looked_for = os.environ.get("ETCDTEST_BASES", "auto") == "auto" and FOUND not in os.environ
+        seconds = PULL_SECONDS if looked_for else None
         pulled = run("docker", "pull", "-q", "--platform", platform, family.hub, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
         return False

@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import math
 import ssl
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tests import sharing
+from tests import hops, sharing
 from tests.e2e import watching
 from tests.e2e.watching import Knocking, Span, overlaps, spans
 from tests.e2e.writer import STALL_MS, Report
@@ -108,3 +110,19 @@ def test_the_parts_of_a_run_are_the_whole_of_it_and_about_equally_long(count: in
 def test_a_part_that_there_is_not_is_refused(text: str) -> None:
     with pytest.raises(pytest.UsageError):
         sharing.part_of(text)
+
+
+def test_the_table_of_hops_keeps_what_was_not_measured_now_and_what_stands_around_it(tmp_path: Path) -> None:
+    page = tmp_path / "releases.md"
+    page.write_text("# Releases\n\nBefore.\n\n## After\n\nText.\n")
+    up = hops.Hop("3.5.34", "3.6.16", "whole", "alpine(real)", 900, 40, 0, 412)
+    down = hops.Hop("3.6.16", "3.5.34", "whole", "alpine(real)", 800, 30, 0, 250)
+    low = hops.Hop("3.4.23", "3.5.34", "whole", "alpine(real)", 700, 20, 0, 300)
+    hops.write(page, [down, up])
+    hops.write(page, [low, replace(up, acknowledged=1000)])
+    text = page.read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| 3.")]
+    assert rows == [one.row.strip() for one in (low, replace(up, acknowledged=1000), down)]
+    assert text.index("Before.") < text.index("## After") < text.index("Text.") < text.index(hops.HEADING)
+    hops.write(page, [])
+    assert page.read_text() == text, "nothing measured changes nothing"
