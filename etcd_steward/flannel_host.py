@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from etcd_steward import flannel
 from etcd_steward.clients import Bundle
+from etcd_steward.docker_unit import Docker
 from etcd_steward.flannel_seen import Seen
 from etcd_steward.observed import holds
 from etcd_steward.platforms import INITS
@@ -36,7 +37,8 @@ __all__ = [
 MODULES_FILE = "/etc/modules-load.d/flannel.conf"
 SYSCTL_FILE = "/etc/sysctl.d/90-flannel.conf"
 CONFLIST = "/etc/cni/net.d/10-flannel.conflist"
-DOCKER_DROP_IN = "/etc/systemd/system/docker.service.d/10-flannel.conf"
+# The last one: each drop-in that tells a command replaces those before it, also that of `systemctl edit` (override.conf).
+DOCKER_DROP_IN = "/etc/systemd/system/docker.service.d/zz-flannel.conf"
 PROGRAMS = ("flanneld", "mk-docker-opts.sh")
 
 _MARK = "# Written by etcd-steward; changes here are overwritten.\n"
@@ -95,7 +97,13 @@ class Wanted:
     started: str
 
 
-def wanted(settings: Settings, init_name: str, endpoints: Sequence[str], trusted: str) -> Wanted:
+def wanted(
+    settings: Settings,
+    init_name: str,
+    endpoints: Sequence[str],
+    trusted: str,
+    docker: Docker | None = None,
+) -> Wanted:
     """Work out what should lie on a host.
 
     Args:
@@ -103,6 +111,7 @@ def wanted(settings: Settings, init_name: str, endpoints: Sequence[str], trusted
         init_name: its init system.
         endpoints: client URLs of the members.
         trusted: PEM of the authority that the client trusts.
+        docker: docker's unit on the host.
 
     Returns:
         The files.
@@ -137,7 +146,7 @@ def wanted(settings: Settings, init_name: str, endpoints: Sequence[str], trusted
     return Wanted(
         kernel=_kernel(settings),
         definition=Content(definition, text, init.mode),
-        glue=_glue(settings),
+        glue=_glue(settings, docker or Docker()),
         started=hashlib.sha256((text + trusted).encode()).hexdigest(),
     )
 
@@ -151,15 +160,13 @@ def _kernel(settings: Settings) -> tuple[Content, ...]:
     return tuple(files)
 
 
-def _glue(settings: Settings) -> tuple[Content, ...]:
+def _glue(settings: Settings, docker: Docker) -> tuple[Content, ...]:
     if settings.etcd_flannel_glue == "cni":
         return (Content(CONFLIST, render("flannel-cni.conflist.j2")),)
-    if settings.etcd_flannel_glue == "docker":
-        text = render(
-            "flannel-docker.conf.j2",
-            service=settings.etcd_flannel_service,
-            dockerd=settings.etcd_flannel_dockerd,
-        )
+    command = docker.started(settings.etcd_flannel_dockerd)
+    # Where there is no docker yet, nobody knows how it will be started: the next run looks again.
+    if settings.etcd_flannel_glue == "docker" and command:
+        text = render("flannel-docker.conf.j2", service=settings.etcd_flannel_service, command=command)
         return (Content(DOCKER_DROP_IN, text),)
     return ()
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from etcd_steward import flannel, flannel_host, versions
+from etcd_steward.docker_unit import program_of
 from etcd_steward.errors import Complaint
 from etcd_steward.platforms import INITS
 from etcd_steward.settings.flannel import NETWORK_KEYS
 
 if TYPE_CHECKING:
+    from etcd_steward.docker_unit import Docker
     from etcd_steward.flannel_leases import Keys
     from etcd_steward.flannel_seen import Seen
     from etcd_steward.settings import Settings
@@ -145,7 +147,19 @@ def _host(host: str, settings: Settings, seen: Seen) -> list[Complaint]:
                 "set it to 'none', and let docker's own configuration read /run/flannel/subnet.env",
             )
         )
+    elif settings.etcd_flannel_glue == "docker" and seen.docker.unit:
+        told += _docker(host, settings.etcd_flannel_dockerd, seen.docker)
     return told
+
+
+def _docker(host: str, setting: str | None, docker: Docker) -> list[Complaint]:
+    program = program_of(setting or docker.command)
+    if program in docker.programs:
+        return []
+    known = f"as docker's own unit has it: {docker.command}" if docker.command else "such as dockerd -H fd://"
+    cure = "take etcd_flannel_dockerd out" if setting and docker.command else "set etcd_flannel_dockerd"
+    wanted = f"a command whose program is there, {known}"
+    return [Complaint(host, f"no {program or 'ExecStart in docker.service'}", wanted, cure)]
 
 
 def _interface(host: str, iface: str | None, seen: Seen) -> list[Complaint]:
@@ -220,6 +234,15 @@ def _notes(host: str, settings: Settings, seen: Seen) -> list[Complaint]:
     if tool not in seen.tools:
         told.append(
             Complaint(host, f"no {tool}", "it, as flannel writes its rules with it", f"install {tool}")
+        )
+    if settings.etcd_flannel_glue == "docker" and seen.init == "systemd" and not seen.docker.unit:
+        told.append(
+            Complaint(
+                host,
+                "no docker.service",
+                "docker there, before its unit is told of flannel",
+                "install docker, then run again",
+            )
         )
     if settings.etcd_flannel_glue == "cni" and "flannel-cni" not in seen.tools:
         told.append(

@@ -15,6 +15,7 @@ from pyinfra import logger
 from etcd_steward import binaries, flannel, flannel_host, versions
 from etcd_steward.clients import ClientRun, client_run
 from etcd_steward.clusters import clients_of
+from etcd_steward.docker_unit import program_of
 from etcd_steward.flannel_judging import complaints, notes
 from etcd_steward.flannel_leases import Keys, read_keys
 from etcd_steward.flannel_seen import Seen, parse_look
@@ -185,7 +186,7 @@ def _make(client: ClientRun) -> FlannelRun:
         logger.warning(f"    {note}")
     trusted = client.trusted()
     wanted = {
-        name: flannel_host.wanted(own, seen[name].init, client.endpoints, trusted)
+        name: flannel_host.wanted(own, seen[name].init, client.endpoints, trusted, seen[name].docker)
         for name, own in settings.items()
         if name in limit - gone
     }
@@ -220,6 +221,8 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
     question = script(
         "service.sh",
         "flannel-look.sh",
+        glue=settings.etcd_flannel_glue,
+        dockerd=program_of(settings.etcd_flannel_dockerd or ""),
         dir=settings.etcd_flannel_dir,
         bin_dir=settings.etcd_flannel_bin_dir,
         files=flannel_host.managed_paths(settings),

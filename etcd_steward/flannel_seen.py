@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from etcd_steward.docker_unit import Docker, parse_unit
 from etcd_steward.flannel_leases import SubnetFile, read_subnet_file
 from etcd_steward.observed import File, Service
 from etcd_steward.parsing import read_service
@@ -37,6 +38,7 @@ class Seen:
         addresses: interfaces and their addresses.
         device: whether there is flannel's device.
         tools: programs that flannel or a runtime needs.
+        docker: docker's unit, where its glue is asked for.
     """
 
     reached: bool = False
@@ -57,6 +59,7 @@ class Seen:
     addresses: tuple[tuple[str, str], ...] = ()
     device: bool = False
     tools: frozenset[str] = frozenset()
+    docker: Docker = field(default_factory=Docker)
 
     @property
     def own_addresses(self) -> list[str]:
@@ -104,4 +107,5 @@ def parse_look(lines: Sequence[str]) -> Seen:
         ),
         device="device" in told,
         tools=frozenset(told.get("tool", ())),
+        docker=parse_unit(told.get("docker", ()), told.get("program", ())),
     )

@@ -1,6 +1,6 @@
 # Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
 # Needs service.sh.
-# Set before: dir bin_dir files service modules sysctls device port
+# Set before: glue dockerd dir bin_dir files service modules sysctls device port
 say "look 1"
 say "uid $(id -u)"
 say "machine $(uname -m)"
@@ -39,5 +39,12 @@ for tool in iptables nft; do
     [ -x "$folder/$tool" ] && { say "tool $tool"; break; }
   done
 done
+if [ "$glue" = docker ] && [ "$init" = systemd ]; then
+  unit=$(systemctl cat docker.service 2>/dev/null)
+  [ -n "$unit" ] && printf '%s\n' "$unit" | while IFS= read -r line; do say "docker $line"; done
+  for program in $(printf '%s\n' "$unit" "ExecStart=$dockerd" | sed -n 's/^ExecStart *= *[-@:+!]*\([^ ]\{1,\}\).*/\1/p' | sort -u); do
+    [ -x "$program" ] && say "program $program"
+  done
+fi
 [ -x /opt/cni/bin/flannel ] && say "tool flannel-cni"
 say "end"

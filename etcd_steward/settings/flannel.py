@@ -117,8 +117,8 @@ class FlannelSettings(Keys):
     etcd_flannel_glue: Literal["none", "cni", "docker"] = key(
         "none", "What tells the container runtime of the host's part: a CNI list, or docker's options.", "cni"
     )
-    etcd_flannel_dockerd: Line = key(
-        "/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock",
-        "With the glue `docker`: how docker's own unit starts it; flannel's options are put behind it.",
+    etcd_flannel_dockerd: Line | None = key(
+        None,
+        "With the glue `docker`: how docker is started, with flannel's options behind it; otherwise as its own unit does.",
         "/usr/sbin/dockerd -H fd://",
     )

@@ -85,7 +85,6 @@ def site(shared: Callable[..., Site], flannel_mirror: str) -> Site:
     settings = {
         "etcd_flannel_mirror": flannel_mirror,
         "etcd_flannel_modules": [],  # a container has none of its own
-        "etcd_flannel_dockerd": "/bin/true -H fd://",
         "etcd_timeout": 40,
     }
     made = shared(FAMILIES, "ssh", etcd_cluster="flannel", **settings)
@@ -99,7 +98,7 @@ def site(shared: Callable[..., Site], flannel_mirror: str) -> Site:
             else:
                 # The stand-in is a script, so what reports that it is ready is not its main process.
                 host.write(f"{SYSTEMD}.d/stand-in.conf", "[Service]\nNotifyAccess=all\n")
-                host.write("/etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true\n")
+                host.write("/etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true -H fd://\n")
     return made
 
 

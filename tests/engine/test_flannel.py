@@ -15,6 +15,7 @@ import pytest
 from etcd_steward import binaries, flannel_host, flannel_proof
 from etcd_steward.certificates import LeafSpec
 from etcd_steward.downloads import Archive
+from etcd_steward.flannel_seen import parse_look
 from etcd_steward.pki import issue
 from etcd_steward.settings import read_settings
 from etcd_steward.verbs import flannel, status
@@ -41,6 +42,15 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
+# As Debian's own docker is: /usr/bin has none.
+DOCKER = [
+    "docker # /lib/systemd/system/docker.service",
+    "docker [Service]",
+    "docker ExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS",
+    "program /usr/sbin/dockerd",
+]
+
+
 class Net:
     """A cluster whose members are hosts of a flannel network too; etcd's part of it is kept here."""
 
@@ -53,6 +63,8 @@ class Net:
         self.deaf: set[str] = set()
         self.silent: set[str] = set()
         self.more: dict[str, list[str]] = {}
+        self.docker = DOCKER
+        self.glued = True
         self.older: dict[str, str] = {}
         self.there: dict[str, dict[str, str]] = {}
         for host in world.hosts.values():
@@ -92,14 +104,16 @@ class Net:
             "address lo 127.0.0.1",
             "tool iptables",
             "sysctl net/ipv4/ip_forward 1",
+            *(self.docker if own.etcd_flannel_glue == "docker" else ()),
             *self.more.get(host, ()),
         ]
         if not self.running[host]:
             return [*lines, "end"]
         assert self.world.authorities is not None
         endpoints = [one.client_url for one in self.world.cluster.members]
-        target = flannel_host.wanted(own, init, endpoints, self.world.authorities.client.pem)
-        for file in (*target.kernel, target.definition, *target.glue):
+        docker = parse_look(["look 1", *lines[1:], "end"]).docker
+        target = flannel_host.wanted(own, init, endpoints, self.world.authorities.client.pem, docker)
+        for file in (*target.kernel, target.definition, *(target.glue if self.glued else ())):
             digest = hashlib.sha256(file.content.encode()).hexdigest()
             lines.append(f"file {digest} {file.mode} {file.owner} {file.path}")
         release = f"{own.etcd_flannel_dir}/{own.etcd_flannel_version}"
@@ -209,7 +223,7 @@ def sent(result: Result, word: str) -> dict[str, list[str]]:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     archive = tmp_path / "flannel.tar.gz"
     archive.write_bytes(b"flannel")
-    monkeypatch.setattr(binaries, "obtain", lambda *_args: Archive(archive, "ab" * 32))
+    monkeypatch.setattr(binaries, "obtain", lambda *_args, **_more: Archive(archive, "ab" * 32))
     return World(tmp_path / "controller", **SEED)
 
 
@@ -522,6 +536,44 @@ def test_the_glue_of_the_runtime_is_written_where_it_is_asked_for(tmp_path: Path
             World(tmp_path / f"{glue}-again", init="systemd", **SEED, etcd_flannel_glue=glue), up=True
         ).run()
         assert not any(again.stdin.values())
+
+
+@pytest.mark.usefixtures("world")
+def test_dockers_own_command_is_kept_in_the_drop_in(tmp_path: Path) -> None:
+    result = Net(World(tmp_path, init="systemd", **SEED, etcd_flannel_glue="docker")).run()
+    written = "".join(map(str, result.stdin[N1]))
+    assert "\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS $DOCKER_NETWORK_OPTIONS\n" in written
+
+
+@pytest.mark.usefixtures("world")
+def test_a_docker_that_comes_later_gets_its_drop_in_from_the_next_run(tmp_path: Path) -> None:
+    net = Net(World(tmp_path, init="systemd", **SEED, etcd_flannel_glue="docker"))
+    net.docker = []
+    first = net.run()
+    assert (first.refused, first.failed) == ("", set())
+    assert sent(first, f"put {flannel_host.DOCKER_DROP_IN}") == {}
+    assert "found no docker.service" in first.log
+    net.docker, net.glued = DOCKER, False
+    assert set(sent(net.run(), f"put {flannel_host.DOCKER_DROP_IN}")) == set(HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "unit", "found"),
+    [
+        ("/usr/bin/dockerd -H fd://", DOCKER, "found no /usr/bin/dockerd"),
+        (None, DOCKER[:3], "found no /usr/sbin/dockerd"),
+        (None, [DOCKER[0], "docker [Service]"], "found no ExecStart in docker.service"),
+    ],
+)
+def test_a_command_whose_program_is_not_there_is_refused(
+    tmp_path: Path, setting: str | None, unit: list[str], found: str
+) -> None:
+    more = {"etcd_flannel_dockerd": setting} if setting else {}
+    net = Net(World(tmp_path, init="systemd", **SEED, etcd_flannel_glue="docker", **more))
+    net.docker = unit
+    result = net.run()
+    assert found in result.refused
+    assert not any(result.stdin.values())
 
 
 def test_what_somebody_else_wrote_is_kept_before_it_is_replaced(world: World) -> None:

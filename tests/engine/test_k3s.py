@@ -103,7 +103,7 @@ class Pis:
 def make(tmp_path, monkeypatch):
     program = tmp_path / "k3s"
     program.write_text("#!/bin/sh\n")
-    monkeypatch.setattr(binaries, "obtain", lambda *_: Archive(program, "0" * 64))
+    monkeypatch.setattr(binaries, "obtain", lambda *_, **__: Archive(program, "0" * 64))
 
     def make(init="openrc", **data):
         return Pis(tmp_path / "controller", init, **data)

@@ -104,7 +104,7 @@ class Front:
 def make(tmp_path, monkeypatch):
     program = tmp_path / "kubeadm"
     program.write_text("#!/bin/sh\n")
-    monkeypatch.setattr(binaries, "obtain", lambda *_: Archive(program, "0" * 64))
+    monkeypatch.setattr(binaries, "obtain", lambda *_, **__: Archive(program, "0" * 64))
 
     def make(system="apt", **data):
         return Front(tmp_path / "controller", system, **data)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from etcd_steward import flannel_host
+from etcd_steward.docker_unit import parse_unit
 from etcd_steward.flannel_seen import Seen, parse_look
 from etcd_steward.observed import File, Service
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.shell import script
+from tests.unit.test_docker_unit import DEBIAN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,15 +75,22 @@ def test_the_glue_of_docker_is_written_by_flannels_own_script_and_read_by_a_drop
         unit(**data)["Service"]["ExecStartPost"]
         == "/opt/k8s/bin/mk-docker-opts.sh -k DOCKER_NETWORK_OPTIONS -d /run/flannel/docker"
     )
-    (drop_in,) = flannel_host.wanted(settings(**data), "systemd", ENDPOINTS, "").glue
+    docker = parse_unit(DEBIAN, ["/usr/sbin/dockerd"])
+    (drop_in,) = flannel_host.wanted(settings(**data), "systemd", ENDPOINTS, "", docker).glue
     lines = drop_in.content.splitlines()
     assert "EnvironmentFile=/run/flannel/docker" in lines
     starts = [line for line in lines if line.startswith("ExecStart=")]
     assert starts[0] == "ExecStart="
-    assert starts[1].endswith(" $DOCKER_NETWORK_OPTIONS")
+    assert starts[1] == f"ExecStart={docker.command} $DOCKER_NETWORK_OPTIONS"
     assert not [line for line in lines if line.startswith("Requires")], (
         "a restart of flanneld is none of docker"
     )
+
+
+def test_no_glue_is_written_for_a_docker_that_is_not_there_yet() -> None:
+    for data in ({}, {"etcd_flannel_dockerd": "/usr/sbin/dockerd -H fd://"}):
+        own = settings(etcd_flannel_glue="docker", **data)
+        assert flannel_host.wanted(own, "systemd", ENDPOINTS, "", parse_unit([], [])).glue == ()
 
 
 def test_the_list_of_cni_is_json_that_names_flannel_and_portmap() -> None:
