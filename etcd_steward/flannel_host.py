@@ -77,7 +77,7 @@ def bundle_of(settings: Settings) -> Bundle:
 def managed_paths(settings: Settings) -> list[str]:
     """List every path whose digest decides anything, on all init systems."""
     definitions = [init.definition.format(name=settings.etcd_flannel_service) for init in INITS.values()]
-    return [*definitions, MODULES_FILE, SYSCTL_FILE, CONFLIST, DOCKER_DROP_IN, bundle_of(settings).ca]
+    return [*definitions, MODULES_FILE, SYSCTL_FILE, CONFLIST, DOCKER_DROP_IN, *bundle_of(settings).paths]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ def wanted(
         network=settings.etcd_flannel_network,
         definition=definition,
         ca=files.ca,
+        certificate=files.certificate,
         service=service,
         command=f"{settings.etcd_flannel_bin_dir}/flanneld",
         bin_dir=settings.etcd_flannel_bin_dir,
@@ -208,7 +209,9 @@ class Work:
         return bool(self.files or self.link or self.enable or self.start)
 
 
-def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) -> Work:
+def work(
+    settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False, renewed: bool = False
+) -> Work:
     """Compare a host with what it should have.
 
     Args:
@@ -216,6 +219,7 @@ def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) 
         seen: what was seen.
         target: what should lie there.
         anew: flanneld has to read the network configuration once more, as it may have read another one.
+        renewed: flanneld's certificate is made anew in this run.
 
     Returns:
         What is left to do.
@@ -224,6 +228,7 @@ def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) 
         file for file in (target.definition, *target.glue) if not holds(seen.files.get(file.path), file)
     )
     release = PurePosixPath(settings.etcd_flannel_dir) / settings.etcd_flannel_version
+    held = seen.files.get(bundle_of(settings).certificate)
     closed = seen.firewall if settings.etcd_flannel_open_port and not seen.open else ""
     return Work(
         stage=settings.etcd_flannel_version not in seen.releases,
@@ -237,6 +242,9 @@ def work(settings: Settings, seen: Seen, target: Wanted, *, anew: bool = False) 
         start=anew
         or not seen.service.running
         or seen.started != target.started
+        # flannel reads its pair only at its start: `newTlsConfig` of its pkg/subnet/etcd/registry.go.
+        or renewed
+        or (held is not None and held.sha256 != seen.started_pair)
         # It lives in a network that is no longer the configured one.
         or (seen.subnet is not None and not flannel.fits(settings, seen.subnet.subnet)),
     )

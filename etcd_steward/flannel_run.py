@@ -193,9 +193,16 @@ def _make(client: ClientRun) -> FlannelRun:
     # Where there was none, nobody has read another one.
     anew = keys is not None and keys.config is not None and _differs(network, keys.config)
     works = {
-        name: flannel_host.work(settings[name], seen[name], one, anew=anew) for name, one in wanted.items()
+        name: flannel_host.work(
+            settings[name], seen[name], one, anew=anew, renewed=_renewed(client, settings[name], seen[name])
+        )
+        for name, one in wanted.items()
     }
     return FlannelRun(client, settings, seen, keys or Keys(), wanted, works)
+
+
+def _renewed(client: ClientRun, settings: Settings, seen: Seen) -> bool:
+    return bool(client.reasons(flannel_host.bundle_of(settings), seen.certificate, seen.files))
 
 
 def _differs(network: Settings, found: str) -> bool:
@@ -226,6 +233,7 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
         dir=settings.etcd_flannel_dir,
         bin_dir=settings.etcd_flannel_bin_dir,
         files=flannel_host.managed_paths(settings),
+        certificate=flannel_host.bundle_of(settings).certificate,
         service=settings.etcd_flannel_service,
         modules=settings.etcd_flannel_modules,
         sysctls=flannel_host.sysctls(settings),

@@ -34,6 +34,8 @@ class Seen:
         open: whether that lets flannel's port through.
         service: flannel's service.
         started: digest of what the running process was started with.
+        started_pair: digest of the certificate that it was started with.
+        certificate: PEM of the certificate that lies there.
         subnet: what it tells of its part of the network.
         addresses: interfaces and their addresses.
         device: whether there is flannel's device.
@@ -55,6 +57,8 @@ class Seen:
     open: bool = False
     service: Service = field(default_factory=Service)
     started: str = ""
+    started_pair: str = ""
+    certificate: str = ""
     subnet: SubnetFile | None = None
     addresses: tuple[tuple[str, str], ...] = ()
     device: bool = False
@@ -83,6 +87,7 @@ def parse_look(lines: Sequence[str]) -> Seen:
         word, _, rest = line.partition(" ")
         told.setdefault(word, []).append(rest)
     firewall = told.get("firewall", [""])[0].partition(" ")
+    started = [*told.get("started", ()), "", ""]
     return Seen(
         reached=True,
         problem="",
@@ -100,7 +105,9 @@ def parse_look(lines: Sequence[str]) -> Seen:
         firewall=firewall[0],
         open=firewall[2] == "yes",
         service=read_service(told["init"][0], told.get("service", [])),
-        started=told.get("started", [""])[0],
+        started=started[0],
+        started_pair=started[1],
+        certificate="".join(f"{line}\n" for line in told.get("pem", ())),
         subnet=read_subnet_file(told.get("env", ())),
         addresses=tuple(
             (name, address) for name, _, address in (line.partition(" ") for line in told.get("address", ()))

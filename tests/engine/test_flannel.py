@@ -120,6 +120,12 @@ class Net:
         lines += [f"release {own.etcd_flannel_version}", *self.service()]
         lines += [f"link {name} {release}/{name}" for name in flannel_host.PROGRAMS]
         lines += ["module br_netfilter", "module vxlan", f"started {target.started}"]
+        bundle = flannel_host.bundle_of(own)
+        for path, (text, mode) in self.bundle(host).items():
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            lines.append(f"file {digest} {mode} root:root {path}")
+            if path == bundle.certificate:
+                lines += [f"started {digest}", *(f"pem {line}" for line in text.splitlines())]
         return [*lines, *self.env(host), "end"]
 
     def service(self) -> list[str]:
@@ -519,10 +525,30 @@ def test_a_flanneld_that_runs_with_something_else_is_started_anew(
 
 def test_a_process_that_was_started_before_its_files_changed_is_started_anew(world: World) -> None:
     net = Net(world, up=True)
-    shown = {host: [re.sub(r"^started .*", "started 0", line) for line in net.look(host)] for host in HOSTS}
+    # The first line is the digest of definition and authority, the second of the certificate.
+    shown = {}
+    for host in HOSTS:
+        told = net.look(host)
+        places = [place for place, line in enumerate(told) if line.startswith("started ")]
+        told[places[host == N3]] = "started 0"
+        shown[host] = told
     net.look = lambda host: shown[host]  # type: ignore[method-assign]
     result = net.run()
     assert set(sent(result, "rc-service --quiet flanneld start")) == set(HOSTS)
+
+
+def test_a_flanneld_whose_certificate_is_made_anew_is_started_anew_as_it_reads_it_only_at_its_start(
+    world: World,
+) -> None:
+    net = Net(world, up=True)
+    files = flannel_host.bundle_of(net.settings(N2))
+    assert world.authorities is not None
+    spec = LeafSpec("client", files.common_name, subject=subject({}), days=5)
+    pair = issue(world.authorities.client, spec, now=datetime.now(UTC))
+    net.there[N2] = {"certificate": pair.certificate_pem, "key": pair.key_pem}
+    result = net.run()
+    assert result.failed == set()
+    assert set(sent(result, "rc-service --quiet flanneld start")) == {N2}
 
 
 def test_the_glue_of_the_runtime_is_written_where_it_is_asked_for(tmp_path: Path, world: World) -> None:

@@ -124,12 +124,16 @@ def test_modules_and_forwarding_last_over_a_reboot() -> None:
     assert [file.path for file in none.kernel] == [flannel_host.SYSCTL_FILE]
 
 
+PAIR = "0" * 64
+
+
 def whole(own: Settings, **changes: Any) -> tuple[Seen, flannel_host.Wanted]:
     target = flannel_host.wanted(own, "systemd", ENDPOINTS, "CA\n")
     there = {
         file.path: File(hashlib.sha256(file.content.encode()).hexdigest(), file.mode, file.owner, ours=True)
         for file in (*target.kernel, target.definition, *target.glue)
     }
+    there[flannel_host.bundle_of(own).certificate] = File(PAIR, "644", "root:root", ours=False)
     release = f"{own.etcd_flannel_dir}/{own.etcd_flannel_version}"
     given: dict[str, Any] = {
         "reached": True,
@@ -141,8 +145,14 @@ def whole(own: Settings, **changes: Any) -> tuple[Seen, flannel_host.Wanted]:
         "sysctls": {"net/ipv4/ip_forward": "1"},
         "service": RUNNING,
         "started": target.started,
+        "started_pair": PAIR,
     }
     return Seen(**{**given, **changes}), target
+
+
+def test_a_certificate_that_is_made_anew_in_this_run_starts_flanneld_anew() -> None:
+    own = settings()
+    assert flannel_host.work(own, *whole(own), renewed=True) == flannel_host.Work(start=True)
 
 
 def test_a_host_that_has_everything_lacks_nothing() -> None:
@@ -159,6 +169,7 @@ def test_a_host_that_has_everything_lacks_nothing() -> None:
         ({"modules": frozenset({"vxlan"})}, {"modules"}),
         ({"sysctls": {"net/ipv4/ip_forward": "0"}}, {"sysctls"}),
         ({"started": "another"}, {"start"}),
+        ({"started_pair": "another"}, {"start"}),
         ({"service": Service(exists=True, enabled=True, word="failed")}, {"start"}),
         ({"service": Service(exists=True, running=True, word="active (running)")}, {"enable"}),
         ({"files": {}}, {"kernel", "files"}),
