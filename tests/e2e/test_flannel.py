@@ -1,21 +1,31 @@
-"""flannel over three hosts with real etcd; a stand-in takes flanneld's place as a process, and only that."""
+"""flannel over three hosts with real etcd and flannel's own packages: its store, its leases, its vxlan device.
+
+flannel's own program cannot be built from Go modules alone; a program of ours on its packages takes its flags and its
+part (tests/programs/flannel). Rules of iptables are its own program's alone.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
+from contextlib import ExitStack
+from ipaddress import IPv4Network
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e import seeds
+from tests.e2e.conftest import make_site
 from tests.e2e.foretelling import foretold
-from tests.targets import mirror
+from tests.targets import hosts as targets
+from tests.targets import mirror, programs
+from tests.targets.common import wait_until
 from tests.targets.images import title
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.steward import Site
@@ -24,42 +34,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.target
 
 FAMILIES = ("alpine", "ubuntu", "centos")
-VERSION = "0.28.9"
+VERSION = programs.module("flannel").version
 PREFIX = "/coreos.com/network"
 CONFIG = '{"Network":"172.30.0.0/16","SubnetLen":21,"Backend":{"Type":"vxlan"}}'
-SYSTEMD = "/etc/systemd/system/flanneld.service"
 
-# It knows no flag but flannel's own, and takes its lease through etcd with the files that it is given.
-STAND_IN = r"""#!/bin/sh
-[ "$1" != --version ] || { echo stand-in >&2; exit 0; }
-for word in "$@"; do
-  case $word in
-    -etcd-endpoints=*) endpoints=${word#*=} ;;
-    -etcd-prefix=*) prefix=${word#*=} ;;
-    -etcd-cafile=*) ca=${word#*=} ;;
-    -etcd-certfile=*) certificate=${word#*=} ;;
-    -etcd-keyfile=*) key=${word#*=} ;;
-    -subnet-file=*) file=${word#*=} ;;
-    -ip-masq | -iface=*) ;;
-    *) echo "flag provided but not defined: $word" >&2; exit 2 ;;
-  esac
-done
-ctl() {
-  ETCDCTL_API=3 /opt/etcd/3.5.1/etcdctl --endpoints="$endpoints" --cacert="$ca" --cert="$certificate" --key="$key" "$@"
-}
-until config=$(ctl get "$prefix/config" --print-value-only) && [ -n "$config" ]; do sleep 1; done
-network=$(echo "$config" | sed 's/.*"Network":"\([^"]*\)".*/\1/')
-address=$(ip -o -4 addr show eth0 | awk '{ split($4, a, "/"); print a[1] }')
-part=${network%.*.*}.$((${address##*.} % 31 * 8 + 8))
-lease=$(ctl lease grant 86400 | awk '{ print $2 }')
-ctl put "$prefix/subnets/$part.0-21" --lease="$lease" "{\"PublicIP\":\"$address\",\"BackendType\":\"vxlan\"}" || exit 1
-mkdir -p "${file%/*}"
-printf 'FLANNEL_NETWORK=%s\nFLANNEL_SUBNET=%s.1/21\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n' "$network" "$part" >"$file.new"
-mv "$file.new" "$file"
-[ -z "$NOTIFY_SOCKET" ] || systemd-notify --ready
-exec sleep 1000000
-"""
-DOCKER_OPTIONS = '#!/bin/sh\n. /run/flannel/subnet.env\necho "$2=\\"--bip=$FLANNEL_SUBNET\\"" >"$4"\n'
+DEVICE = "flannel.1"
+# Only with it may a container make a device.
+NET_ADMIN = ["--cap-add", "NET_ADMIN"]
+# The proof asks for an echo, as docs/flannel.md says.
+PING = "command -v ping || apt-get -q install -y iputils-ping || dnf -q -y install iputils"
 
 
 @pytest.fixture(scope="module")
@@ -69,36 +52,55 @@ def flannel_mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = root / f"v{VERSION}"
     folder.mkdir()
     archive = folder / f"flannel-v{VERSION}-linux-amd64.tar.gz"
+    scripts = programs.source("flannel", "github.com/flannel-io/flannel") / "dist"
+    packed = (programs.built("flannel", "flanneld"), scripts / "mk-docker-opts.sh")
     with tarfile.open(archive, "w:gz") as tar:
-        for name, text in (("flanneld", STAND_IN), ("mk-docker-opts.sh", DOCKER_OPTIONS)):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.uid = len(text.encode()), 0o755, 1001
-            tar.addfile(entry, io.BytesIO(text.encode()))
+        for path in packed:
+            entry = tarfile.TarInfo(path.name)
+            entry.size, entry.mode, entry.uid = path.stat().st_size, 0o755, 1001
+            tar.addfile(entry, io.BytesIO(path.read_bytes()))
     (folder / "SHA256SUMS").write_text(f"{mirror.sha256(archive)}  {archive.name}\n")
     with mirror.serve(root) as url:
         yield url
 
 
-@pytest.fixture(params=["+".join(map(title, FAMILIES))])
-def site(shared: Callable[..., Site], flannel_mirror: str) -> Site:
-    """Give the three servers of the example inventory, moved onto hosts that are there."""
+@pytest.fixture(scope="module")
+def made(
+    docker_answers: None,
+    mirror_url: str,
+    cache: str,
+    flannel_mirror: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """Give the three servers of the example inventory, moved onto hosts that are there and may make devices."""
     settings = {
+        "etcd_cluster": "flannel",
         "etcd_flannel_mirror": flannel_mirror,
+        "etcd_flannel_version": VERSION,
         "etcd_flannel_modules": [],  # a container has none of its own
         "etcd_timeout": 40,
     }
-    made = shared(FAMILIES, "ssh", etcd_cluster="flannel", **settings)
-    if not any(made.own.values()):
-        own = seeds.moved("flannel", made.hosts)
+    with ExitStack() as stack:
+        more = {"settings": settings, "extra_args": NET_ADMIN}
+        folder = tmp_path_factory.mktemp("flannel")
+        site = make_site(stack, FAMILIES, "ssh", mirror_url, cache, folder, more)
+        own = seeds.moved("flannel", site.hosts)
         keys = [key for key in next(iter(own.values())) if key.startswith(("etcd_flannel", "etcd_client"))]
-        for host in made.hosts:
-            made.own[host.name] = {key: own[host.name][key] for key in keys}
+        for host in site.hosts:
+            host.run(PING)
+            data = {key: own[host.name][key] for key in keys}
+            site.own[host.name] = {key: value for key, value in data.items() if key not in settings}
             if host.init == "openrc":
-                made.own[host.name]["etcd_flannel_glue"] = "cni"
+                site.own[host.name]["etcd_flannel_glue"] = "cni"
             else:
-                # The stand-in is a script, so what reports that it is ready is not its main process.
-                host.write(f"{SYSTEMD}.d/stand-in.conf", "[Service]\nNotifyAccess=all\n")
                 host.write("/etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true -H fd://\n")
+        site.etcd("-y").succeeded()
+        yield site
+
+
+@pytest.fixture(params=["+".join(map(title, FAMILIES))])
+def site(made: Site) -> Site:
+    targets.SEEN.update(FAMILIES)
     return made
 
 
@@ -106,17 +108,22 @@ def flannel(site: Site, *flags: str) -> Any:
     return site.run("-y", *flags, "deploys/flannel.py")
 
 
-def leases(site: Site) -> dict[str, str]:
-    """Read etcd's leases: part by the address of the host."""
+def leases(site: Site) -> dict[str, dict[str, Any]]:
+    """Read etcd's leases as flannel wrote them, each with its part, by the address of the host."""
     told = site.etcdctl(site.hosts[0], "get", f"{PREFIX}/subnets/", "--prefix").splitlines()
-    return {
-        json.loads(value)["PublicIP"]: key.rpartition("/")[2]
-        for key, value in zip(told[::2], told[1::2], strict=True)
+    found = {
+        key.rpartition("/")[2]: json.loads(value) for key, value in zip(told[::2], told[1::2], strict=True)
     }
+    return {value["PublicIP"]: {**value, "part": part} for part, value in found.items()}
+
+
+def routed(host: Host) -> set[str]:
+    """Name the parts of the network to which a host's device leads."""
+    return {line.split()[0] for line in host.run("ip", "route", "show", "dev", DEVICE).stdout.splitlines()}
 
 
 def pid(host: Host) -> str:
-    return host.run("pidof sleep", check=False).stdout.strip()
+    return host.run("pidof flanneld", check=False).stdout.strip()
 
 
 @pytest.mark.parametrize(
@@ -141,12 +148,12 @@ def test_f45_the_key_is_in_etcd_every_host_holds_a_lease_and_the_second_run_chan
     processes = site.processes()
     outcome = foretold(site, "flannel", "--diff", "-vvv")
     assert "PRIVATE KEY" not in outcome.text
-    assert outcome.text.count("skipped: no device flannel.1 on this host") == 3
+    assert outcome.text.count("and 2 others answer over flannel") == 3
     assert {site.get(host, f"{PREFIX}/config") for host in site.hosts} == {CONFIG}
     held = leases(site)
     assert set(held) == {host.address for host in site.hosts}
     for host in site.hosts:
-        part = held[host.address].replace(".0-", ".1/")
+        part = held[host.address]["part"].replace(".0-", ".1/")
         assert f"FLANNEL_SUBNET={part}\n" in host.read("/run/flannel/subnet.env")
         assert host.read("/etc/sysctl.d/90-flannel.conf").endswith("\nnet.ipv4.ip_forward = 1\n")
         assert (
@@ -160,9 +167,26 @@ def test_f45_the_key_is_in_etcd_every_host_holds_a_lease_and_the_second_run_chan
     told = json.loads(site.run("-y", "--data=etcd_output=json", "deploys/status.py").succeeded().out)[
         "flannel"
     ]
-    assert {one["address"]: one["lease"].replace("/", "-") for one in told["hosts"]} == held
+    parts = {address: lease["part"] for address, lease in held.items()}
+    assert {one["address"]: one["lease"].replace("/", "-") for one in told["hosts"]} == parts
     flannel(site).unchanged()
     site.etcd("-y").unchanged()
+
+
+def test_the_device_of_each_host_is_flannel_s_own_and_no_two_parts_of_the_network_overlap(site: Site) -> None:
+    flannel(site).succeeded()
+    held = leases(site)
+    networks = [IPv4Network(lease["part"].replace("-", "/")) for lease in held.values()]
+    assert not [(one, other) for one, other in combinations(networks, 2) if one.overlaps(other)]
+    assert all(one.subnet_of(IPv4Network("172.30.0.0/16")) for one in networks)
+    for host in site.hosts:
+        lease = held[host.address]
+        assert (lease["BackendType"], lease["BackendData"]["VNI"]) == ("vxlan", 1)
+        assert host.read(f"/sys/class/net/{DEVICE}/address").strip() == lease["BackendData"]["VtepMAC"]
+        own = lease["part"].partition("-")[0]
+        assert f" {own}/32 " in host.run("ip", "-o", "-4", "addr", "show", DEVICE).stdout
+        others = {other["part"].replace("-", "/") for other in held.values() if other is not lease}
+        assert others <= routed(host), "flannel leads to every other host's part"
 
 
 def test_the_services_are_what_their_init_systems_accept_and_start_at_boot(site: Site) -> None:
@@ -206,6 +230,40 @@ def test_a_flanneld_that_does_not_run_is_started_and_one_with_other_flags_is_sta
     finally:
         del site.own[last.name]["etcd_flannel_ip_masq"]
     flannel(site).succeeded()
+    flannel(site).unchanged()
+
+
+def test_flannel_s_watch_outlives_a_restart_of_every_member(site: Site) -> None:
+    flannel(site).succeeded()
+    before = {host.name: pid(host) for host in site.hosts}
+    site.settings["etcd_config"] = {"heartbeat-interval": 105}
+    site.etcd("-y").succeeded()
+    taken = {lease["part"] for lease in leases(site).values()}
+    part = next(part for part in (f"172.30.{third}.0-21" for third in range(8, 256, 8)) if part not in taken)
+    stranger = {
+        "PublicIP": f"{site.hosts[0].address.rpartition('.')[0]}.99",
+        "BackendType": "vxlan",
+        "BackendData": {"VNI": 1, "VtepMAC": "12:34:56:78:9a:bc"},
+    }
+    network, key = part.replace("-", "/"), f"{PREFIX}/subnets/{part}"
+    site.put(site.hosts[0], key, json.dumps(stranger))
+    for host in site.hosts:
+        wait_until(f"{host.name} knows the new part", lambda host=host: network in routed(host), 30)
+    site.etcdctl(site.hosts[0], "del", key)
+    for host in site.hosts:
+        wait_until(f"{host.name} forgets it", lambda host=host: network not in routed(host), 30)
+    assert {host.name: pid(host) for host in site.hosts} == before
+
+
+def test_a_new_certificate_is_used_at_once_as_flannel_reads_it_only_at_its_start(site: Site) -> None:
+    flannel(site).succeeded()
+    renewed, *others = site.hosts
+    before = {host.name: pid(host) for host in site.hosts}
+    renewed.run("rm /etc/flanneld/cert/flanneld.pem")
+    flannel(site).succeeded()
+    assert pid(renewed)
+    assert pid(renewed) != before[renewed.name]
+    assert {host.name: pid(host) for host in others} == {host.name: before[host.name] for host in others}
     flannel(site).unchanged()
 
 

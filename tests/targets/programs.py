@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -173,6 +174,23 @@ def _build(told: Module, missing: list[str], arch: str, folder: Path, seconds: f
         for program in missing:
             (work / executable(told.programs[program])).rename(folder / program)
     say(f"built {', '.join(missing)} {told.version} for {arch} in {time.monotonic() - began:.0f} s")
+
+
+def source(name: str, dependency: str) -> Path:
+    """Give the folder of a Go module that a module of tests/programs is built from, as its go.sum verifies it.
+
+    Args:
+        name: the module, a folder of tests/programs.
+        dependency: the path of the other, such as github.com/flannel-io/flannel.
+
+    Returns:
+        The folder in Go's cache.
+    """
+    told = module(name)
+    done = run(
+        go_for(told), "mod", "download", "-json", dependency, cwd=told.folder, env=environment("amd64")
+    )
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def environment(arch: str) -> dict[str, str]:
