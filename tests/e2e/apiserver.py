@@ -66,6 +66,7 @@ class ApiServer:
     def install(self) -> None:
         """Put the program, its keys and its service onto the host, and start it."""
         program = programs.built(MODULE, "kube-apiserver")
+        self.site.lab.uses({f"kube-apiserver {self.version}": "Go modules"})
         self.host.write("/usr/local/bin/kube-apiserver", program.read_bytes(), 0o755)
         key = ec.generate_private_key(ec.SECP256R1())
         private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

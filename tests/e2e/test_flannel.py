@@ -95,6 +95,7 @@ def made(
             else:
                 host.write("/etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true -H fd://\n")
         site.etcd("-y").succeeded()
+        site.lab.uses({f"flannel {VERSION}": "Go modules, its packages"})
         yield site
 
 
