@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.targets import hosts as targets
 from tests.targets import mirror
 from tests.targets.common import describe
-from tests.targets.hosts import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -185,7 +185,7 @@ class Site:
     @property
     def programs(self) -> dict[str, str]:
         """What its hosts may run, and what it is of."""
-        return RUNNING.get(self.lab.name, {})
+        return targets.RUNNING.get(self.lab.name, {})
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start pyinfra in a process group of its own.

@@ -66,6 +66,7 @@ def make(
                 images += oci.control_plane()
             site.registry, _ = stack.enter_context(registry.serve(site.lab, images))
             site.tools = tools
+            kubernetes.noted(site.lab, "kubelet", "kubeadm", "kubectl")
             for host in site.hosts:
                 kubernetes.bring_crictl(host)
                 registry.trust(host, site.registry)

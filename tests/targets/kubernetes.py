@@ -11,7 +11,7 @@ from .common import CACHE, arriving, locked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .hosts import Host
+    from .hosts import Host, Lab
 
 MODULE = "kubernetes-1.37"
 RELEASE = f"v{programs.module(MODULE).version}"
@@ -37,6 +37,17 @@ def published(*tools: str) -> Path:
                 with arriving(folder / f"{tool}.sha256") as partial:
                     partial.write_text(mirror.sha256(program))
     return root
+
+
+def noted(lab: Lab, *tools: str) -> None:
+    """Note for the result lines what the hosts of a lab run besides etcd."""
+    used = {f"{tool} {RELEASE.removeprefix('v')}": "Go modules" for tool in tools}
+    for host in lab.hosts.values():
+        # Such as: containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u1
+        found = host.run("containerd --version", check=False).stdout.split()
+        if len(found) > 2:
+            used[f"containerd {found[2].removeprefix('v')}"] = "Debian"
+    lab.uses(used)
 
 
 def bring_crictl(host: Host) -> None:

@@ -106,6 +106,19 @@ def test_released_archives_match_their_sums_and_run_on_the_target(host: Host, mi
     assert "etcd Version: 3.5.1" in host.run("/usr/local/bin/etcd --version").stdout
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("version", mirror.MODULES)
+def test_a_release_that_is_built_here_runs_on_another_architecture_too(version: str, lab: Lab) -> None:
+    (host,) = lab.start({"pi": "alpine-arm64"})
+    root = mirror.prepare(version, architectures=["arm64"])
+    host.write(
+        "/root/etcd.tar.gz", (root / f"v{version}" / mirror.archive_name(version, "arm64")).read_bytes()
+    )
+    host.run("tar -xzf /root/etcd.tar.gz --strip-components=1 -C /usr/local/bin")
+    assert f"etcd Version: {version}" in host.run("etcd --version").stdout
+    assert f"etcdctl version: {version}" in host.run("etcdctl version").stdout
+
+
 def test_names_and_cables_work_between_hosts(lab: Lab) -> None:
     first, second = lab.start({"left": "alpine", "right": "debian"})
     ping = f"ping -c 1 -W 1 {second.name}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.targets import mirror, prebuild
+from tests.e2e.steward import Site
+from tests.targets import hosts, mirror, prebuild
 from tests.targets.prebuild import Needs, words
 
 if TYPE_CHECKING:
@@ -91,3 +92,22 @@ def test_a_run_over_several_lines_has_the_releases_between(
     named: set[str], before: set[str], wanted: list[str]
 ) -> None:
     assert mirror.between(named, before) == wanted
+
+
+def test_a_run_has_its_releases_made_first_and_tells_those_that_it_installs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(mirror, "upstream_answers", lambda: False)
+    monkeypatch.setattr(mirror, "prepare", lambda *versions, **_: made.extend(versions))
+    monkeypatch.setattr(hosts, "USED", {})
+    monkeypatch.setattr(hosts, "RUNNING", hosts.RUNNING.copy())
+    lab = hosts.Lab("told")
+    host = hosts.Host("n1", "alpine", "198.18.0.11", "told-n1", "none", tmp_path)
+    site = Site(lab, [host], "http://127.0.0.1", tmp_path / "site", settings={"etcd_version": "3.5.16"})
+    site.write_inventory()
+    site.prepare_releases("--data=etcd_verion=3.4.23")
+    assert made == ["3.4.23", "3.5.16"]
+    assert site.programs == {"etcd 3.5.16": "Debian trixie"} == hosts.USED
+    site.prepare_releases("--data=etcd_version=3.7.3")
+    assert set(site.programs) == {"etcd 3.5.16", "etcd 3.6.16", "etcd 3.7.3"}, "3.6 lies on the way"
