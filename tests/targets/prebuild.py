@@ -156,7 +156,8 @@ def build(needs: Needs) -> None:
                 say(f"not built beforehand: {error}")
 
     def build_programs() -> None:
-        for version, arch in needs.releases:
+        # Few tests run on another architecture, and many on the first release.
+        for version, arch in sorted(needs.releases, key=lambda release: release[1] != "amd64"):
             try_(mirror.prepare, version, architectures=[arch])
         for name in dict.fromkeys(name for name, _ in needs.programs):
             try_(programs.build, name, *(program for module, program in needs.programs if module == name))
