@@ -51,6 +51,10 @@ class Runtime:
     advice: str = ""
     before_text: tuple[str, ...] = ()
 
+    def last_lines(self, number: int) -> str:
+        """Say how more of the log's last lines are printed than people are shown."""
+        return f"{self.logs.removesuffix('50')}{number}"
+
     def text(self, line: str) -> str:
         """Cut what the log's keeper has put before etcd's own words."""
         for mark in self.before_text:

@@ -33,6 +33,7 @@ __all__ = [
     "look_at",
     "reach_peers",
     "seek",
+    "why_it_ended",
     "why_unreached",
 ]
 
@@ -189,6 +190,12 @@ def await_healthy(
         gevent.sleep(0.2)
 
 
+# What a crash leaves, the cause before its trace; `panic:` is Go's own, the levels are those of etcd's log.
+_CAUSES = (re.compile(r"(^|\s)panic: "), re.compile(r'"level":"(panic|fatal)"'))
+_TRACE = re.compile(r"^\s*\S+\.go:\d+|^\s*goroutine \d+|^\s*runtime\.|^\s*panic\(")
+_START = "starting an etcd server"
+
+
 def last_errors(run: ClusterRun, member: Member) -> str:
     """Fetch the last error from a member's log, to say why it does not start.
 
@@ -197,17 +204,40 @@ def last_errors(run: ClusterRun, member: Member) -> str:
         member: whose log.
 
     Returns:
-        The message, or an empty text.
+        The message, or an empty text: the cause of a crash where there was one, and never a line of its trace.
     """
     keeper = runtime(member.settings, run.planned()[0].hosts[member.host].init)
+    # One that crashes again and again writes more than people want to read, and may just have been started once more.
     lines = ask(
         run,
         member.host,
         Script(
-            "log", f"{{ {keeper.logs}; }} 2>/dev/null | grep -E 'error|fatal|panic|etcd-steward:' | tail -n 1"
+            "log",
+            f"{{ {keeper.last_lines(2000)}; }} 2>/dev/null | grep -E 'error|fatal|panic|etcd-steward:|{_START}' | tail -n 200",
         ),
     )
-    return keeper.text(lines[-1])[:400] if lines else ""
+    return why_it_ended([keeper.text(line) for line in lines])[:400]
+
+
+def why_it_ended(lines: list[str]) -> str:
+    """Choose the line of a log that says why etcd ended.
+
+    Args:
+        lines: those that tell of errors and of starts, without what the log's keeper puts before them.
+
+    Returns:
+        The cause of the last crash, else the last error; empty where there is none.
+    """
+    starts = [at for at, line in enumerate(lines) if _START in line]
+    # The last start may not have come as far as the crash.
+    for begin in [*reversed(starts[-2:]), *([] if starts else [0])]:
+        since = [line for line in lines[begin:] if _START not in line]
+        for cause in _CAUSES:
+            found = next((line for line in since if cause.search(line)), None)
+            if found is not None:
+                return found.strip()
+    errors = [line for line in lines if _START not in line and not _TRACE.search(line)]
+    return errors[-1].strip() if errors else ""
 
 
 def look_at(

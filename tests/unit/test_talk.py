@@ -17,6 +17,7 @@ from etcd_steward.talk import (
     last_errors,
     look_at,
     reach_peers,
+    why_it_ended,
     why_unreached,
 )
 from etcd_steward.topology import build_cluster
@@ -271,3 +272,38 @@ def test_a_host_that_cannot_ask_has_reached_nobody(answers, run):
 def test_the_last_error_of_the_log_is_told_without_its_date_and_host(answers, run, lines, told):
     answers([lines])
     assert last_errors(run, N1) == told
+
+
+PANIC = "panic: unmarshal should never fail (proto: cannot parse invalid wire-format data) [recovered]"
+TRACE = [
+    "\tpanic: execute job failed",
+    "goroutine 146 [running]:",
+    "panic({0x1a2b3c?, 0xc000123?})",
+    "\truntime/panic.go:860 +0x132",
+]
+BEGUN = '{"level":"info","msg":"starting an etcd server","etcd-version":"3.7.1"}'
+# As 3.7.1 wrote it on a log with entries of 3.5.
+RECORDED = (
+    '{"level":"panic","caller":"schedule/schedule.go:202","msg":"execute job failed","job":"server_applyAll",'
+    '"panic":"unmarshal should never fail (proto: cannot parse invalid wire-format data)"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([BEGUN, PANIC, *TRACE], PANIC),
+        ([BEGUN, RECORDED, *TRACE[1:]], RECORDED),
+        ([BEGUN, PANIC, *TRACE, BEGUN], PANIC),
+        (
+            [BEGUN, PANIC, *TRACE, BEGUN, '{"level":"fatal","msg":"discovery failed"}'],
+            '{"level":"fatal","msg":"discovery failed"}',
+        ),
+        ([PANIC, *TRACE], PANIC),
+        ([BEGUN, PANIC, *TRACE, BEGUN, BEGUN, "bind: an error"], "bind: an error"),
+        (["an error", "\truntime/panic.go:860 +0x132"], "an error"),
+        ([BEGUN], ""),
+    ],
+)
+def test_the_cause_of_a_crash_is_told_and_never_a_line_of_its_trace(lines, told):
+    assert why_it_ended(lines) == told
