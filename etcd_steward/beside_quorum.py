@@ -72,6 +72,10 @@ def with_quorum(
         return Decision(member.host, "k", "move", f"it is listed with {', '.join(listed.peer_urls)}")
     if listed.learner:
         return Decision(member.host, "h", "finish", "a learner that was never promoted")
+    if member.settings.etcd_replace == member.name and not state.endpoint.healthy:
+        return Decision(
+            member.host, "i", "replace", "it is down, and its data is moved aside, as etcd_replace says"
+        )
     return Decision(member.host, "g", "converge", "a member with its data")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pyinfra
@@ -12,7 +13,7 @@ from etcd_steward.errors import Complaint
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun
 
-__all__ = ["apart", "asks_for_json", "one_by_one"]
+__all__ = ["apart", "asks_for_json", "one_by_one", "verbs"]
 
 
 def one_by_one() -> str:
@@ -48,3 +49,17 @@ def asks_for_json() -> bool:
         True with pyinfra's `--json`, which pyinfra 3.10 keeps nowhere but on its command line.
     """
     return pyinfra.is_cli and "--json" in sys.argv
+
+
+def verbs() -> tuple[str, ...]:
+    """Name the deploy files that pyinfra was given.
+
+    Returns:
+        Such as `deploys/etcd.py`; none where anything else is run too, as nobody knows what that reads.
+    """
+    if not pyinfra.is_cli:
+        return ()
+    files = tuple(word for word in sys.argv[1:] if word.endswith(".py") and "=" not in word)
+    # The first file is the inventory, unless that is a list of hosts.
+    found = tuple(word for word in files if PurePosixPath(word).parent.name == "deploys")
+    return found if len(found) >= len(files) - 1 else ()

@@ -11,6 +11,8 @@ from gevent.lock import RLock
 from pyinfra.api import Host, State
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 
+from etcd_steward import cli_mode
+from etcd_steward.consents import unread
 from etcd_steward.errors import Complaint
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, refuse
@@ -116,7 +118,7 @@ def _with_privileges(run: ClusterRun | None, host: Host) -> ClusterRun | None:
 
 def _read_all(state: State) -> _Known:
     settings: dict[str, Settings] = {}
-    complaints: list[Complaint] = []
+    complaints: list[Complaint] = unread(state.inventory.get_override_data(), cli_mode.verbs())
     for host in state.inventory:
         own, wrong = read_settings(host.name, dict(host.data.dict()))
         complaints += wrong

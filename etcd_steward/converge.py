@@ -12,6 +12,7 @@ from pyinfra.api import DeployError, Host
 
 from etcd_steward import releases, versions
 from etcd_steward.archives import archive
+from etcd_steward.consents import unused
 from etcd_steward.credentials import Credentials
 from etcd_steward.decisions import MAKING
 from etcd_steward.desired import WantedFile
@@ -78,6 +79,7 @@ class Converge:
         sight, plan = self.cluster_run.planned()
         job = make_job(sight, plan, self.now(), scope=self.scope)
         complaints = reasons_against(job) + self._mode(job) + self._unheard(job)
+        complaints += unused(job) if self.scope == Scope() else []
         refuse(complaints)
         return job
 

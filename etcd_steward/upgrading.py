@@ -10,6 +10,7 @@ from etcd_steward.archives import without_digest
 from etcd_steward.errors import Complaint
 from etcd_steward.job import linked_release
 from etcd_steward.observed import HostState
+from etcd_steward.replacing import replacing
 from etcd_steward.run import Sight
 from etcd_steward.snapshots import Manifest
 from etcd_steward.versions import Hop, Version
@@ -151,7 +152,8 @@ def _rollback(sight: Sight, known: Mapping[str, Version]) -> Path:
             sight.cluster.name,
             f"every member on etcd {lowest}, so that there is nobody to follow back",
             "a member that still runs the older release",
-            "a patch release is taken back by naming it as etcd_version; a minor one by restoring a snapshot",
+            "name the older release as etcd_version: a patch release is taken back so, and 3.7 to 3.6 and 3.6 to 3.5 too, "
+            "where all members are well; all else by restoring a snapshot",
         )
         return Path(complaints=(complaint,))
     return Path((Hop(lowest, "back to the release that the others run"),))
@@ -245,7 +247,9 @@ def _down(sight: Sight, limit: set[str], path: Path, below: set[str]) -> list[Co
             host,
             f"etcd not healthy ({state.endpoint.error or state.service.word})",
             "every member healthy before one changes its release",
-            "run deploys/etcd.py first" if host in limit else "mend it, or run without --limit",
+            f"run deploys/etcd.py first; {replacing(sight.cluster.member(host))}"
+            if host in limit
+            else "mend it, or run without --limit",
         )
         for host, state in sight.hosts.items()
         if state.reached and not state.endpoint.healthy and host not in left_so & limit

@@ -59,7 +59,10 @@ def joined(run: Converge) -> Commands:
         if refusal:
             yield failing(refusal)
             return
-        stop = state.service.running and action != "finish"
+        aside = action == "replace" or (action == "join" and state.data.identity is not None)
+        # One that crashes may be started again by its keeper at any moment: it is stopped before its data is moved.
+        crashing = action == "replace" and state.data.identity is not None and state.service.exists
+        stop = action != "finish" and (state.service.running or crashing)
         yield FunctionCommand(others_are_well, (run, member, stop and action == "move"), {})
         yield FunctionCommand(_admit, (run, member), {})
         members: list[ListedMember] = run.once(f"members for {host.name}", list)
@@ -81,7 +84,6 @@ def joined(run: Converge) -> Commands:
             file for file in wanted.files if file in left.files or file.path == member.settings.config_path
         ]
         made = contents(member, list(left.certificates), files, job.sight.credentials.pair)
-        aside = action == "replace" or (action == "join" and state.data.identity is not None)
         empty = aside or state.data.identity is None
         yield apply_command(
             member,

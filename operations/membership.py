@@ -16,8 +16,10 @@ from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.operations.files import show_differences
 from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
+from etcd_steward.replacing import replacing
 from etcd_steward.runtimes import runtime
 from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
+from etcd_steward.upgrading import running_versions
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -226,7 +228,7 @@ def is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
     settings = member.settings
     status, said = await_healthy(run.cluster_run, member, settings.etcd_timeout, applied=goal)
     if status is None:
-        then = "correct the settings and run again; no other member was touched after it"
+        then = f"correct the settings and run again{_other_ways(run, member)}; no other member was touched after it"
         return fail_unhealthy(run, host, member, said, "it healthy", then)
     wanted = job.wanted[member.host].version
     if status.version != str(wanted):
@@ -236,6 +238,24 @@ def is_back(state: State, host: Host, run: Converge, member: Member) -> bool:
             f"found etcd {status.version} running, wanted {wanted}; next: look at the links in {settings.etcd_bin_dir}",
         )
     return True
+
+
+def _other_ways(run: Converge, member: Member) -> str:
+    """Say what helps a member that does not come back, besides mending it: each is a command of its own."""
+    job = run.job()
+    done, running = run.rollout.done(run.label), running_versions(job.sight.hosts)
+    wanted = job.wanted[member.host].version
+    # As long as some member still runs the older release, the cluster's version has not risen.
+    older = [
+        version
+        for name, version in running.items()
+        if name not in {member.host, *done} and version.minor_line <= wanted.minor_line and version < wanted
+    ]
+    if run.scope.target is not None and older:
+        return f", or run deploys/upgrade.py --data etcd_rollback=true, which brings it back to {min(older)}"
+    if len(job.sight.cluster.members) > 1 and (run.scope.target is not None or job.works[member.host].start):
+        return f"; {replacing(member)}"
+    return ""
 
 
 @operation()

@@ -74,6 +74,18 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_witho
     assert len(site.cluster_ids()) == 1
     site.etcd("-y").unchanged()
 
+    for host, start in ((third, "systemctl start --no-block etcd"), (everybody[4], "rc-service etcd start")):
+        before = members(site, first)[host.name]["ID"]
+        host.run(f"{start.replace(' --no-block', '').replace('start', 'stop')}")
+        host.run("dd if=/dev/urandom of=/var/lib/etcd/member/snap/db bs=4096 count=8 conv=notrunc")
+        host.run(f"{start}; :")
+        with Writer(site, through=[first, second]) as writer:
+            site.etcd("-y", f"--data=etcd_replace={host.name}").succeeded()
+        writer.report.served().told("etcd.py, replacing a member that crashes on its data")
+        assert members(site, first)[host.name]["ID"] != before
+        assert host.run("ls -d /var/lib/etcd/member.*").stdout.split(), "nothing is deleted"
+        site.etcd("-y", f"--data=etcd_replace={host.name}").refused("which is healthy and has its data")
+
     with Writer(site, through=everybody[:3]) as writer:
         for name in ("n5", "n4"):
             site.run("-y", f"--data=etcd_member={name}", "deploys/remove.py").succeeded()

@@ -12,10 +12,10 @@ import time
 import pytest
 
 from etcd_steward import gating, raft_gate, releases
-from etcd_steward.verbs import upgrade
+from etcd_steward.verbs import etcd, upgrade
 from etcd_steward.versions import NEWEST, hops, parse
 from tests.engine.fakes import World, run_deploy
-from tests.engine.living import WRITE, Living, value
+from tests.engine.living import START, STOP, WRITE, Living, value
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
@@ -528,3 +528,61 @@ def test_raft_snapshots_that_are_still_to_be_made_are_refused_where_pyinfra_orde
     result = run_deploy(living.hosts, upgrade, mode=mode)
     assert f"raft snapshots to be made before 3.7 and {flagged}" in result.refused
     assert living.events == []
+
+
+class Crashing(Climbing):
+    """A member that ends at once where it is started with a release, on the data that it has."""
+
+    def __init__(self, world, version, who, release):
+        self.who, self.release = who, release
+        super().__init__(world, version)
+
+    def reply(self, host, command):
+        told = super().reply(host, command)
+        if host == self.who and self.versions[host] == self.release and host in self.running:
+            self.running.discard(host)
+            self.world.show(host, "stopped", version=self.release)
+            self.shown = None
+            self._show()
+        return told
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    class Clock:
+        monotonic = itertools.count(step=10).__next__
+
+    monkeypatch.setattr("etcd_steward.talk.time", Clock)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("start", "wanted"), [("3.6.14", "3.7.1"), ("3.5.16", "3.5.30")])
+def test_a_failed_hop_names_the_way_back_and_that_way_works(tmp_path, start, wanted):
+    world = World(tmp_path / "controller", etcd_version=wanted)
+    living = Crashing(world, start, N2, wanted)
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert N2 in result.failed
+    assert f"deploys/upgrade.py --data etcd_rollback=true, which brings it back to {start}" in result.log
+    again = run_deploy(living.hosts, upgrade, cli=True, data={"etcd_rollback": True})
+    assert (again.refused, again.failed) == ("", set())
+    assert set(living.versions.values()) == {start}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_where_the_last_member_fails_each_way_back_leads_to_its_replacement(tmp_path):
+    world = World(tmp_path / "controller", etcd_version="3.7.1")
+    living = Crashing(world, "3.6.14", N1, "3.7.1")  # the leader, and so the last
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert N1 in result.failed
+    replace = "deploys/etcd.py --data etcd_replace=n1"
+    assert replace in result.log
+    for data in ({"etcd_rollback": True}, {"etcd_version": "3.6.14"}, {"etcd_version": "3.7.0"}):
+        refused = run_deploy(living.hosts, upgrade, cli=True, data=data).refused
+        assert replace in refused, data
+    assert replace in run_deploy(living.hosts, etcd, cli=True).log
+    living.who = ""
+    result = run_deploy(living.hosts, etcd, cli=True, data={"etcd_replace": "n1"})
+    assert result.refused == ""
+    assert [what for _, what in living.events if what in {"remove", "add"}] == ["remove", "add"]
+    (moved,) = [command for command in result.commands[N1] if 'change "$data_dir/member"' in command]
+    assert moved.index(STOP) < moved.index('change "$data_dir/member"') < moved.index(START)

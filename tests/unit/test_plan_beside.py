@@ -99,9 +99,11 @@ def test_i_only_the_named_member_is_replaced():
     assert [str(refusal).partition(":")[0] for refusal in plan.refusals] == ["n2"]
 
 
-def test_i_a_member_that_has_its_data_is_not_replaced_even_where_it_is_named():
-    plan = decided(all_with_data(), seen(), cluster=make_cluster(etcd_replace="n3"))
-    assert rows(plan)["n3"] == ("g", "converge")
+@pytest.mark.parametrize(("healthy", "decision"), [(True, ("g", "converge")), (False, ("i", "replace"))])
+def test_i_a_member_that_has_its_data_is_replaced_only_where_it_is_down_too(healthy, decision):
+    states = all_with_data() | {"n3": replace(all_with_data()["n3"], endpoint=Endpoint(healthy=healthy))}
+    plan = decided(states, seen(), cluster=make_cluster(etcd_replace="n3"))
+    assert rows(plan)["n3"] == decision
 
 
 @pytest.mark.parametrize("answer", [None, seen()])
