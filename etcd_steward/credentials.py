@@ -167,7 +167,7 @@ class Credentials:
         try:
             pairs = self.ready(member)
         except PkiError as error:
-            return [Complaint(member.host, str(error), "ready-made pairs", "correct etcd_certificates_dir")]
+            return [Complaint.of(member.host, error, "ready-made pairs", "correct etcd_certificates_dir")]
         missing = [role for role in ROLES if role not in pairs]
         if not missing:
             return self._unfit(member, pairs)

@@ -23,6 +23,23 @@ class Complaint:
     wanted: str
     next: str
 
+    @classmethod
+    def of(cls, host: str, error: Exception, wanted: str, what_next: str) -> Complaint:
+        """Make a complaint of an error, whose words may be a whole sentence of this kind already.
+
+        Args:
+            host: as above.
+            error: the error; its text may say what was found, what was wanted, and what is next.
+            wanted: what should be there, where its text does not say so.
+            what_next: what the operator does about it, where its text does not say so.
+
+        Returns:
+            The complaint.
+        """
+        found, _, rest = str(error).removeprefix("found ").partition(", wanted ")
+        should, _, then = rest.partition("; next: ")
+        return cls(host, found, should or wanted, then or what_next)
+
     def __str__(self) -> str:
         line = f"{self.host}: found {self.found}, wanted {self.wanted}; next: {self.next}"
         # What somebody wrote into a setting, or what a host said, does not break the line.

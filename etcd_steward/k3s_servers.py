@@ -188,7 +188,7 @@ class Servers:
         except (OSError, ValueError) as error:
             return [
                 *complaints,
-                Complaint("the controller", str(error), "the token of the k3s servers", "see docs/k3s.md"),
+                Complaint.of("the controller", error, "the token of the k3s servers", "see docs/k3s.md"),
             ]
         reason = k3s.reason_against_sharing(self.keys, token)
         if reason is not None:

@@ -40,6 +40,7 @@ class Path:
     Args:
         steps: one roll over all members for each.
         downgrade: etcd itself must be asked first, as the cluster's version has risen.
+        lowered: the cluster's version is that of the first step already, though some member is above it.
         from_3_6: the first step leads members from 3.6 to 3.7.
         complaints: why it must not be gone.
     """
@@ -47,6 +48,7 @@ class Path:
     steps: tuple[Hop, ...] = ()
     downgrade: bool = False
     complaints: tuple[Complaint, ...] = ()
+    lowered: bool = False
     from_3_6: bool = False
 
     def wants_raft_snapshots(self, number: int) -> bool:
@@ -175,7 +177,7 @@ def _forth(sight: Sight, known: Mapping[str, Version], limit: set[str]) -> Path:
             versions.hops(highest if target.minor < highest.minor else lowest, target, _usable(sight))
         )
     except ValueError as error:
-        complaint = Complaint(name, str(error), "a path that etcd supports", "choose another etcd_version")
+        complaint = Complaint.of(name, error, "a path that etcd supports", "choose another etcd_version")
         return Path(complaints=(complaint,))
     if not steps:
         steps = (Hop(target, "a patch release back"),)
@@ -190,7 +192,12 @@ def _forth(sight: Sight, known: Mapping[str, Version], limit: set[str]) -> Path:
             f"finish the earlier upgrade first: --data etcd_version={highest}",
         )
         return Path(steps, complaints=(complaint,))
-    return Path(steps, downgrade=target.minor < lowest.minor)
+    # A member that runs the line of the first step already shows that the cluster's version is no higher.
+    return Path(
+        steps,
+        downgrade=target.minor < lowest.minor,
+        lowered=lowest.minor <= steps[0].to.minor < highest.minor,
+    )
 
 
 def _usable(sight: Sight) -> set[Version] | None:

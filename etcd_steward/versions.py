@@ -297,7 +297,7 @@ def hops(current: Version, target: Version, among: Collection[Version] | None = 
             f"found etcd {current}, wanted {target}; next: stay within major version {current.major}"
         )
     if target.minor < current.minor:
-        return [_downgrade(current, target)]
+        return _downgrade(current, target, among)
     steps: list[Hop] = []
     while current.minor < target.minor:
         floor = UPGRADE_FLOOR.get(current.minor_line)
@@ -325,10 +325,16 @@ def _on_the_way(line: str, floor: Version | None, among: Collection[Version] | N
     return found
 
 
-def _downgrade(current: Version, target: Version) -> Hop:
-    if current.minor - target.minor > 1 or current.minor_line not in DOWNGRADABLE:
-        raise ValueError(
-            f"found etcd {current}, wanted {target}; next: restore a snapshot, as etcd itself goes back "
-            "only from 3.7 to 3.6 and from 3.6 to 3.5",
-        )
-    return Hop(target, "after `etcdctl downgrade enable`, which etcd has since 3.6")
+def _downgrade(current: Version, target: Version, among: Collection[Version] | None) -> list[Hop]:
+    steps: list[Hop] = []
+    begun = current
+    while target.minor < current.minor:
+        if current.minor_line not in DOWNGRADABLE:
+            raise ValueError(
+                f"found etcd {begun}, wanted {target}; next: restore a snapshot, as etcd itself goes back "
+                "only from 3.7 to 3.6 and from 3.6 to 3.5",
+            )
+        line = f"{current.major}.{current.minor - 1}"
+        current = target if line == target.minor_line else _on_the_way(line, None, among)
+        steps.append(Hop(current, "after `etcdctl downgrade enable`, which etcd has since 3.6"))
+    return steps

@@ -63,7 +63,7 @@ def upgrade() -> None:
             run=run,
             step=step.to,
             everybody=not first,
-            downgrade=path.downgrade,
+            downgrade=path.downgrade and not (number == 0 and path.lowered),
         )
         upgrading.secured(name=f"Secure the data before {step.to}", run=run, step=step.to)
         if step.to.minor_line == "3.6" and not path.downgrade:

@@ -586,3 +586,18 @@ def test_where_the_last_member_fails_each_way_back_leads_to_its_replacement(tmp_
     assert [what for _, what in living.events if what in {"remove", "add"}] == ["remove", "add"]
     (moved,) = [command for command in result.commands[N1] if 'change "$data_dir/member"' in command]
     assert moved.index(STOP) < moved.index('change "$data_dir/member"') < moved.index(START)
+
+
+@pytest.mark.parametrize("leader", HOSTS)
+def test_two_steps_down_are_one_command_and_each_is_asked_for(tmp_path, leader):
+    living = climbing(tmp_path, "3.7.1", "3.5.33")
+    living.leader = living.world.cluster.member(leader)
+    living._show()
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.5.33"}
+    order = [event for _, event in living.events if event in {DOWN, "stop"}]
+    first = order.index("stop")
+    assert DOWN in order[:first]
+    assert DOWN in order[first + 3 :]
+    assert order.count("stop") == 6

@@ -133,17 +133,24 @@ def test_a_rerun_of_a_way_down_goes_on_with_the_members_that_are_still_above(tmp
     assert steps(made) == ["3.5.16"]
 
 
-def test_3_7_goes_down_to_3_6_and_no_further(tmp_path: Path) -> None:
-    path = choose_path(world(tmp_path, "3.6.14", dict.fromkeys(("n1", "n2", "n3"), "3.7.1")).sight(), ALL)
-    assert (path.complaints, path.downgrade) == ((), True)
-    assert "restore a snapshot" in complaints(
-        world(tmp_path / "b", "3.5.33", dict.fromkeys(("n1", "n2", "n3"), "3.7.1"))
-    )
+def test_3_7_goes_down_to_3_6_and_from_there_to_3_5_and_no_further(tmp_path: Path) -> None:
+    all_on = dict.fromkeys(("n1", "n2", "n3"), "3.7.1")
+    path = choose_path(world(tmp_path, "3.6.14", all_on).sight(), ALL)
+    assert (path.complaints, path.downgrade, path.lowered) == ((), True, False)
+    path = choose_path(world(tmp_path / "b", "3.5.33", all_on).sight(), ALL)
+    assert [str(step.to) for step in path.steps] == [str(NEWEST["3.6"]), "3.5.33"]
+    assert (path.complaints, path.downgrade, path.lowered) == ((), True, False)
+    told = complaints(world(tmp_path / "c", "3.4.44", all_on))
+    assert "found etcd 3.7.1, wanted 3.4.44; next: restore a snapshot" in told
+    assert "found found" not in told
+    assert told.count("wanted") == 1
 
 
-def test_no_member_goes_two_minor_versions_down(tmp_path: Path) -> None:
+def test_no_member_goes_two_minor_versions_down_at_once(tmp_path: Path) -> None:
     made = world(tmp_path, "3.5.33", {"n1": "3.7.1", "n2": "3.6.14", "n3": "3.6.14"})
-    assert "restore a snapshot" in complaints(made)
+    path = choose_path(made.sight(), ALL)
+    assert [str(step.to) for step in path.steps] == [str(NEWEST["3.6"]), "3.5.33"]
+    assert (path.complaints, path.downgrade, path.lowered) == ((), True, True)
 
 
 def test_f34_3_6_is_left_upwards_only_from_3_6_11(tmp_path: Path) -> None:

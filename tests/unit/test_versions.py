@@ -178,6 +178,7 @@ def test_a_machine_without_a_release_is_refused_by_name():
         ("3.6.10", "3.7.1", ["NEWEST", "3.7.1"]),
         ("3.4.23", "3.7.1", ["NEWEST", "NEWEST", "3.7.1"]),
         ("3.6.14", "3.5.33", ["3.5.33"]),
+        ("3.7.1", "3.5.33", ["NEWEST", "3.5.33"]),
     ],
 )
 def test_f34_an_upgrade_goes_one_minor_version_at_a_time(current, target, path):
@@ -191,7 +192,7 @@ def test_f34_an_upgrade_goes_one_minor_version_at_a_time(current, target, path):
 
 
 @pytest.mark.parametrize(
-    ("current", "target"), [("3.5.33", "3.4.44"), ("3.7.1", "3.5.33"), ("3.6.0", "4.0.0")]
+    ("current", "target"), [("3.5.33", "3.4.44"), ("3.7.1", "3.4.44"), ("3.6.0", "4.0.0")]
 )
 def test_a_way_that_etcd_does_not_have_is_refused(current, target):
     with pytest.raises(ValueError, match=rf"^found etcd {current}, wanted {target}"):
