@@ -36,6 +36,9 @@ class Span(NamedTuple):
     why: str = ""
 
 
+POD_PKI = "/etc/kubernetes/pki"  # of members that are static pods
+
+
 def overlaps(spans: list[Span]) -> list[tuple[Span, Span]]:
     """Find the spans of different members that share some time."""
     return [
@@ -51,11 +54,16 @@ def client_context(site: Site, host: Host, role: str = "client") -> ssl.SSLConte
     folder = site.folder / f"{role}-of-{host.name}"
     folder.mkdir(mode=0o700, exist_ok=True)
     there = site.own[host.name].get("etcd_cert_dir", "/etc/etcd/pki")
+    paths = {kind: f"{there}/{kind}.pem" for kind in ("ca", role, f"{role}-key")}
+    if site.settings.get("etcd_runtime") == "static_pod":
+        assert role == "client", "of static pods the pair that is known here is the API server's"
+        pair = f"{POD_PKI}/apiserver-etcd-client"
+        paths = {"ca": f"{POD_PKI}/etcd/ca.crt", role: f"{pair}.crt", f"{role}-key": f"{pair}.key"}
     files: dict[str, Path] = {}
-    for kind in ("ca", role, f"{role}-key"):
+    for kind, path in paths.items():
         files[kind] = folder / f"{kind}.pem"
         files[kind].touch(mode=0o600)
-        files[kind].write_text(host.read(f"{there}/{kind}.pem"))
+        files[kind].write_text(host.read(path))
     context = ssl.create_default_context(cafile=str(files["ca"]))
     context.load_cert_chain(files[role], files[f"{role}-key"])
     return context
