@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dis
 import json
 import os
 import signal
@@ -93,17 +94,24 @@ def words(function: Any, constants: Iterable[Any] = ()) -> set[str]:
         for code in _codes(one.__code__):
             seen.add(code)
             found.update(word for constant in code.co_consts for word in _strings(constant))
-            globals_ = [one.__globals__.get(name) for name in code.co_names]
-            modules = [
-                value
-                for value in globals_
-                if isinstance(value, ModuleType) and _is_read(getattr(value, "__file__", None))
-            ]
-            attributes = [vars(value).get(name) for value in modules for name in code.co_names]
-            for value in (*globals_, *attributes):
+            for value in _used(code, one.__globals__):
                 waiting.append(value)
                 found.update(_strings(value))
     return found
+
+
+def _used(code: CodeType, known: dict[str, Any]) -> Iterator[Any]:
+    """Give the globals that a code uses, and of modules of the tests those attributes that it does."""
+    module = None
+    for step in dis.get_instructions(code):
+        if step.opname == "LOAD_GLOBAL":
+            value = known.get(step.argval)
+            module = value if isinstance(value, ModuleType) else None
+            yield value
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            if module and _is_read(getattr(module, "__file__", None)):
+                yield vars(module).get(step.argval)
+            module = None
 
 
 def _is_read(file: str | None) -> bool:

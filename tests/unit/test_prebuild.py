@@ -39,6 +39,19 @@ def test_a_release_is_foreseen_through_functions_and_constants_of_the_tests() ->
     assert needs.releases == [("3.7.3", "amd64")]
 
 
+FAMILIES = ("debian",)
+
+
+def _test_beside_a_module() -> None:
+    hosts.Lab("x", keep=bool(FAMILIES))
+
+
+def test_of_a_module_that_is_no_test_s_that_alone_is_read_which_is_used() -> None:
+    found = words(_test_beside_a_module)
+    assert "debian" in found
+    assert "alpine-arm64" not in found, "hosts has all of FAMILIES, too"
+
+
 def test_a_test_that_names_no_release_runs_the_default_one() -> None:
     needs = Needs()
     needs.of({"alpine"}, etcd=False)
