@@ -50,7 +50,10 @@ def write(run: FlannelRun, host: str) -> str:
         revision=str(run.keys.revision),
     )
     lines = ask(run.run, host, question)
-    said = next((line.partition(" ")[2].strip() for line in lines if line.startswith("put ")), "no answer")
+    said = next(
+        (line.partition(" ")[2].strip() for line in lines if line.startswith(("put ", "refused "))),
+        "no answer",
+    )
     keys, problem = read_answer(run.network.etcd_flannel_prefix, lines)
     found = keys.config if keys else None
     if found == run.config and said.startswith("SUCCESS"):

@@ -16,7 +16,9 @@ __all__ = [
     "downgrade_due",
     "downgrading",
     "not_migrated",
+    "read_status",
     "strangers",
+    "stray_downgrade",
     "v2_content",
 ]
 
@@ -115,48 +117,77 @@ def _stored(text: bytes) -> _Stored:
         raise Unsure(f"found a member that cannot be read: {text[:80]!r}") from error
 
 
-def _statuses(answer: str) -> list[Mapping[str, Any]]:
-    try:
-        return [entry["Status"] for entry in json.loads(answer)]
-    except (ValueError, LookupError, TypeError) as error:
-        raise Unsure(f"found an answer that holds no status: {answer[:200]}") from error
+def read_status(name: str, lines: list[str]) -> Mapping[str, Any]:
+    """Read what a member told of itself when it was asked from its own host.
+
+    Args:
+        name: the member.
+        lines: the lines of `status.sh`.
+
+    Returns:
+        The decoded status.
+
+    Raises:
+        Unsure: there is none, or it cannot be read.
+    """
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word == "untold":
+            raise Unsure(f"found no answer from {name} ({rest[:200]})")
+        if word == "status":
+            try:
+                status: Mapping[str, Any] = json.loads(rest)[0]["Status"]
+                int(status["header"]["member_id"])
+                parse(str(status["version"]))
+            except (ValueError, LookupError, TypeError) as error:
+                raise Unsure(f"found no readable answer from {name} ({rest[:200]})") from error
+            return status
+    raise Unsure(f"found no answer from {name} ({' '.join(lines[-2:])[:200] or 'not a word'})")
 
 
-def downgrading(answer: str) -> str:
+def downgrading(statuses: Iterable[Mapping[str, Any]]) -> str:
     """Say which line a downgrade that is under way leads to (etcd 3.6, `endpoint status`).
 
     Args:
-        answer: the JSON of `etcdctl endpoint status`.
+        statuses: what members told of themselves, each by an etcdctl that knows the fields of its release.
 
     Returns:
         Such as "3.5"; empty where none is under way, as far as the members tell: those on 3.5 cannot.
     """
-    for status in _statuses(answer):
+    for status in statuses:
         info = status.get("downgradeInfo") or {}
         if info.get("enabled"):
             return ".".join(str(info.get("targetVersion", "")).split(".")[:2])
     return ""
 
 
-def not_migrated(answer: str, target: Version, members: int) -> list[str]:
+def stray_downgrade(statuses: Iterable[Mapping[str, Any]]) -> str:
+    """Say where a downgrade leads that nobody is on: every member runs a newer line.
+
+    Args:
+        statuses: what all members told of themselves, each by an etcdctl that knows the fields of its release.
+
+    Returns:
+        Such as "3.5"; empty where none is enabled, or where a member runs that line, or an older one.
+    """
+    told = list(statuses)
+    line = downgrading(told)
+    beyond = line and all(parse(str(one["version"])).minor > parse(f"{line}.0").minor for one in told)
+    return line if beyond else ""
+
+
+def not_migrated(statuses: Iterable[Mapping[str, Any]], target: Version) -> list[str]:
     """Name the members whose database is still of a newer line than the release that they are brought to.
 
     etcd's downgrade guide wants the storage version of all members to be that of the target before one stops.
 
     Args:
-        answer: the JSON of `etcdctl endpoint status`.
+        statuses: what all members told of themselves, each by an etcdctl that knows the fields of its release.
         target: the release.
-        members: how many must have answered.
 
     Returns:
-        Endpoints with their release and storage version; empty where all are ready.
-
-    Raises:
-        Unsure: it is no such answer, or not that of all.
+        Members with their release and storage version; empty where all are ready.
     """
-    statuses = _statuses(answer)
-    if len(statuses) != members:
-        raise Unsure(f"found the status of {len(statuses)} members, wanted that of {members}")
     late = []
     for status in statuses:
         release = parse(str(status.get("version")))

@@ -5,27 +5,28 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from etcd_steward import gates
 from etcd_steward.backing_up import download, giver, take
 from etcd_steward.bolt import BoltError, bucket
-from etcd_steward.shell import Script, script
+from etcd_steward.shell import Script
 from etcd_steward.snapshots import Manifest
 from etcd_steward.talk import ask, ctl
 from etcd_steward.upgrading import ORIGIN, behind, earlier_snapshots, running_versions
+from etcd_steward.versions import parse
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
-    from etcd_steward.run import Sight
+    from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
 
-__all__ = ["Secured", "compare", "secure", "unburden"]
+__all__ = ["Secured", "compare", "end_downgrade", "secure", "unburden"]
 
 # Seconds that members may need until their answers can be compared: one that is just compacting, or migrating.
 _PATIENCE = 30
@@ -126,12 +127,17 @@ def _patiently(judge: Callable[[], str]) -> str:
 def _compare(run: Converge, members: list[Member]) -> str:
     observer = _observer(run.job().sight, members)
     endpoints = ",".join(one.client_url for one in members)
-    answer = ask(run.cluster_run, observer.host, ctl(observer, "hashes.sh", endpoints=endpoints))
-    difference = gates.differing_hashes(answer[-1] if answer else "", len(members))
+    lines = ask(run.cluster_run, observer.host, ctl(observer, "hashes.sh", endpoints=endpoints))
+    told = dict(line.partition(" ")[::2] for line in lines)
+    if "hashes" not in told:
+        raise gates.Unsure(
+            f"found no hashes ({told.get('refused') or ' '.join(lines[-2:]) or 'no answer'})"[:300]
+        )
+    difference = gates.differing_hashes(told["hashes"], len(members))
     if not difference:
         return ""
     return (
-        f"found members that hold different keys at {answer[0]} ({difference}), wanted the same; "
+        f"found members that hold different keys at revision {told.get('revision')} ({difference}), wanted the same; "
         "next: see docs/troubleshooting.md, and replace the member that differs before anything else"
     )
 
@@ -140,44 +146,92 @@ def _observer(sight: Sight, members: list[Member]) -> Member:
     return next((one for one in members if sight.hosts[one.host].endpoint.healthy), members[0])
 
 
+def _statuses(run: ClusterRun, members: list[Member]) -> dict[str, Mapping[str, Any]]:
+    """Ask each member from its own host: an etcdctl of 3.5 drops what it does not know of a member of 3.6."""
+
+    def look(member: Member) -> list[str]:
+        settings = member.settings
+        question = ctl(
+            member, "newest.sh", "status.sh", endpoint=member.loopback_url, prefix=settings.etcd_prefix
+        )
+        return ask(run, member.host, question)
+
+    jobs = {one.name: gevent.spawn(look, one) for one in members}
+    gevent.joinall(list(jobs.values()))
+    return {name: gates.read_status(name, job.get()) for name, job in jobs.items()}
+
+
+def _lead(run: ClusterRun, member: Member, line: str) -> str:
+    """Ask a member for a downgrade, or to end one; give why not, empty where etcd agreed."""
+    # What changes something waits for a command of a killed run.
+    fragments, settings = ("guard.sh", "newest.sh", "downgrade.sh"), member.settings
+    question = ctl(member, *fragments, endpoint=member.loopback_url, prefix=settings.etcd_prefix, line=line)
+    lines = ask(run, member.host, question)
+    if "agreed" in lines:
+        return ""
+    return " ".join(lines[-2:]).removeprefix("refused ")[:200] or "no answer"
+
+
+def _newest(members: list[Member], statuses: Mapping[str, Mapping[str, Any]]) -> Member:
+    """Choose who is asked for a downgrade: the way of 3.5 and older knows no such question."""
+    return max(members, key=lambda one: parse(str(statuses[one.name]["version"])))
+
+
+def end_downgrade(run: ClusterRun, members: list[Member]) -> str:
+    """End a downgrade that nobody is on any more, as every member runs a newer line than it leads to.
+
+    Args:
+        run: the run.
+        members: all members of the cluster.
+
+    Returns:
+        What went wrong; empty where none is enabled now, or where some member has gone that way.
+    """
+
+    def ended() -> str:
+        statuses = _statuses(run, members)
+        if not gates.stray_downgrade(statuses.values()):
+            return ""
+        refused = _lead(run, _newest(members, statuses), "none")
+        # Where etcd itself has ended it meanwhile, as it does once every member is there, it refuses.
+        if not refused or not gates.stray_downgrade(_statuses(run, members).values()):
+            return ""
+        return _CANNOT_END.format(refused)
+
+    return _patiently(ended)
+
+
+_CANNOT_END = "found a downgrade that cannot be ended ({}), wanted none; next: etcdctl downgrade cancel"
+
+
 def _lowered(run: Converge, members: list[Member], step: Version, *, downgrade: bool) -> str:
     """Lead the cluster's version down by etcd's own protocol, or end such a way where it now leads up again."""
-    sight = run.job().sight
-    observer = _observer(sight, members)
-    endpoints = ",".join(one.client_url for one in members)
+    sight, asked = run.job().sight, run.cluster_run
 
-    def question(line: str) -> tuple[str, str]:
-        # What changes something waits for a command of a killed run.
-        fragments = ["guard.sh", "downgrade.sh"] if line else ["downgrade.sh"]
-        shell = ctl(observer, *fragments, endpoint=observer.client_url, endpoints=endpoints, line=line)
-        answer = ask(run.cluster_run, observer.host, shell)
-        said = next((one.removeprefix("said ") for one in answer if one.startswith("said ")), "")
-        return said, next((one.removeprefix("status ") for one in answer if one.startswith("status ")), "")
+    def turned() -> str:
+        statuses = _statuses(asked, members)
+        if gates.downgrading(statuses.values()) in {"", step.minor_line}:
+            return ""
+        refused = _lead(asked, _newest(members, statuses), "none")
+        return _CANNOT_END.format(refused) if refused else ""
 
-    if not gates.downgrade_due([*running_versions(sight.hosts).values(), step], step):
-        if not any((state.endpoint.status or {}).get("downgradeInfo") for state in sight.hosts.values()):
+    def consented() -> str:
+        statuses = _statuses(asked, members)
+        refused = _lead(asked, _newest(members, statuses), step.minor_line)
+        if not refused or gates.downgrading(_statuses(asked, members).values()) == step.minor_line:
             return ""
-        _, status = question("")
-        if gates.downgrading(status) in {"", step.minor_line}:
-            return ""
-        said, _ = question("none")
-        return (
-            ""
-            if "success" in said
-            else f"found a downgrade that cannot be ended ({said[:200]}), wanted none; next: etcdctl downgrade cancel"
-        )
-    if downgrade:
-        said, status = question(step.minor_line)
-        if "success" not in said and gates.downgrading(status) != step.minor_line:
-            return f"found that etcd refuses the downgrade ({said[:200]}), wanted its consent; next: see etcd's downgrade guide"
+        return f"found that etcd refuses the downgrade ({refused}), wanted its consent; next: see etcd's downgrade guide"
 
     def migrated() -> str:
-        late = gates.not_migrated(question("")[1], step, len(members))
+        late = gates.not_migrated(_statuses(asked, members).values(), step)
         if late:
             raise gates.Unsure(f"found {'; '.join(late)}")
         return ""
 
-    return _patiently(migrated)
+    if not gates.downgrade_due([*running_versions(sight.hosts).values(), step], step):
+        enabled = any((state.endpoint.status or {}).get("downgradeInfo") for state in sight.hosts.values())
+        return _patiently(turned) if enabled else ""
+    return (_patiently(consented) if downgrade else "") or _patiently(migrated)
 
 
 def _v2_content(run: Converge, below: list[str]) -> str:
@@ -185,7 +239,8 @@ def _v2_content(run: Converge, below: list[str]) -> str:
 
     def look(member: Member) -> str:
         settings = member.settings
-        question = script(
+        question = ctl(
+            member,
             "v2store.sh",
             etcdutl=f"{settings.etcd_bin_dir}/etcdutl",
             data_dir=settings.etcd_data_dir,

@@ -135,7 +135,8 @@ class Endpoint:
         status: the decoded answer of `endpoint status`, or None.
         members: the decoded answer of `member list`, or None.
         alarms: the alarms that are raised.
-        denied: what `member list` said where it failed.
+        untold: why there is no status: what was said, or the answer that cannot be read.
+        denied: why there is no list of members, likewise.
     """
 
     healthy: bool = False
@@ -143,6 +144,7 @@ class Endpoint:
     status: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
     alarms: tuple[str, ...] = ()
+    untold: str = ""
     denied: str = ""
 
 

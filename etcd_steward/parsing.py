@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from etcd_steward.identity import parse_wal_head
@@ -17,6 +18,7 @@ from etcd_steward.observed import (
     Process,
     ScheduleState,
     Service,
+    listed_members,
 )
 from etcd_steward.snapshots import read_all
 
@@ -24,6 +26,9 @@ __all__ = ["parse_probe", "read_service"]
 
 # Lines of certificates come in two parts of which the first is so long.
 _PART = 32
+
+# So much is quoted of an answer that cannot be read.
+_QUOTED = 200
 
 # What a host says is printed later: it shall not steer the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -249,23 +254,49 @@ def _data(lines: list[str]) -> Data:
 
 def _endpoint(lines: list[str]) -> Endpoint:
     health = next((line for line in lines if line.startswith("health ")), "health no no answer")
-    status = next((_json_list(line[7:]) for line in lines if line.startswith("status ")), None)
-    members = next((_json(line[8:]) for line in lines if line.startswith("members ")), None)
+    # Without the word that follows a connection is not even tried, as nothing listens: `health` says so.
+    status, untold = _read(lines, "status", "untold", _json_list)
+    members, denied = _read(lines, "members", "denied", _members)
     return Endpoint(
         healthy=health == "health yes",
         # etcdctl repeats the address that it was given.
         error="" if health == "health yes" else health[9:].rpartition(" is unhealthy: ")[2].strip(),
         status=status,
         members=members,
-        denied=next((line[7:] for line in lines if line.startswith("denied ")), ""),
+        untold=untold,
+        denied=denied,
         alarms=tuple(line[6:] for line in lines if line.startswith("alarm ")),
     )
 
 
+def _read(
+    lines: list[str], word: str, failure: str, read: Callable[[str], dict[str, Any] | None]
+) -> tuple[dict[str, Any] | None, str]:
+    """Read an answer, or say why there is none: etcdctl's own words, or the answer that nobody can read."""
+    for line in lines:
+        if line.startswith(f"{failure} "):
+            return None, line.removeprefix(f"{failure} ")
+        if line.startswith(f"{word} "):
+            answer = read(line.removeprefix(f"{word} "))
+            return answer, "" if answer is not None else line.removeprefix(f"{word} ")[:_QUOTED]
+    return None, ""
+
+
+def _members(text: str) -> dict[str, Any] | None:
+    answer = _json(text)
+    try:
+        # What everything else rests on; without it an answer is none.
+        _ = int((answer or {})["header"]["cluster_id"]), listed_members(answer or {})
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return answer
+
+
 def _json_list(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
-        answer = value[0]["Status"]
+        answer = json.loads(text)[0]["Status"]
+        # What everything else rests on; without it an answer is none.
+        _ = int(answer["header"]["cluster_id"]), int(answer["header"]["member_id"])
     except (ValueError, LookupError, TypeError):
         return None
     return answer if isinstance(answer, dict) else None

@@ -223,12 +223,19 @@ def _ailments(sight: Sight, member: Member) -> list[Complaint]:
 
 
 def _membership(sight: Sight, member: Member) -> list[Complaint]:
-    seen = sight.seen
+    seen, endpoint = sight.seen, sight.hosts[member.host].endpoint
+    if endpoint.status is None or endpoint.members is None:
+        # It reads linearizably, so it is of some use; of whom it is a member nobody can say.
+        what, said = (
+            ("status", endpoint.untold) if endpoint.status is None else ("list of members", endpoint.denied)
+        )
+        found = f"no readable answer from {member.loopback_url} ({said or 'not a word'})"
+        return [Complaint(member.host, found, f"its {what}", _TROUBLE)]
     if seen is None:
         return []
     complaints = []
-    header: Mapping[str, object] = (sight.hosts[member.host].endpoint.status or {}).get("header", {})
-    cluster, own = (int(str(header.get(key, 0))) for key in ("cluster_id", "member_id"))
+    header: Mapping[str, object] = endpoint.status["header"]
+    cluster, own = (int(str(header[key])) for key in ("cluster_id", "member_id"))
     if cluster != seen.id:
         complaints.append(
             Complaint(member.host, f"a member of cluster {cluster:016x}", f"{seen.id:016x}", _TROUBLE)

@@ -56,13 +56,15 @@ def _stage(run: Converge, host: Host, step: Version, archive: Archive) -> str:
         with login_folder(run.cluster_run, host) as folder:
             copy = upload(host, str(archive.path), folder, name)
             lines = [
-                "(",
+                "said=$(",
+                "{",
                 made,
                 f"cp {shlex.quote(copy)} {staging}/{name}",
                 unpack + "",
                 # After && the shell would have passed over `set -e`.
-                ") 2>&1",
-                "[ $? != 0 ] || echo staged",
+                "} 2>&1 >/dev/null)",
+                """[ $? = 0 ] || { printf '%s\\n' "$said"; exit 0; }""",
+                "echo staged",
             ]
             said = ask(run.cluster_run, host.name, Script("stage", "\n".join(lines)))
     except OSError as error:

@@ -180,7 +180,7 @@ def _try(state: State, host: Host, run: Converge) -> bool:
         ctl(member, "guard.sh", "gate-put.sh", endpoint=member.loopback_url, name=key, value=value),
     )
     found = ask(run.cluster_run, far.host, ctl(far, "gate-get.sh", endpoint=far.loopback_url, name=key))
-    if value not in found:
+    if f"value {value}" not in found:
         return fail(
             state,
             host,

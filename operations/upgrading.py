@@ -9,7 +9,8 @@ from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.failing import fail, failing, not_now
-from etcd_steward.gating import Secured, compare, secure, unburden
+from etcd_steward.gates import downgrading, stray_downgrade
+from etcd_steward.gating import Secured, compare, end_downgrade, secure, unburden
 from etcd_steward.raft_gate import await_raft_snapshot
 from etcd_steward.raft_snapshots import leads_to_3_7
 from etcd_steward.staging import stage_everywhere
@@ -17,9 +18,10 @@ from etcd_steward.upgrading import running_versions
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
+    from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.versions import Version
 
-__all__ = ["agreed", "looked_after", "secured", "snapped", "staged", "unburdened"]
+__all__ = ["agreed", "concluded", "looked_after", "secured", "snapped", "staged", "unburdened"]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -197,6 +199,36 @@ def secured(run: Converge, step: Version) -> Commands:
         yield FunctionCommand(_told, (safe,), {})
         return
     host.noop(f"{safe.manifest.file} on {safe.host} holds revision {safe.manifest.revision}")
+
+
+@operation()
+def concluded(run: ClusterRun, sight: Sight, *, due: bool) -> Commands:
+    """
+    End a downgrade that is still enabled though every member runs a newer line: a cut run, or a snapshot, has left it.
+
+    + run: the run of this cluster
+    + sight: what was seen
+    + due: whether this run leaves members on a release that may have such a thing
+    """
+    host = context.host
+    statuses = [state.endpoint.status for state in sight.hosts.values() if state.endpoint.status]
+    if not host.state.is_executing and downgrading(statuses) and (due or stray_downgrade(statuses)):
+        yield StringCommand("# end the downgrade to", downgrading(statuses))
+        return
+    if not host.state.is_executing or not (due or stray_downgrade(statuses)):
+        host.noop("no downgrade is enabled that nobody is on")
+        return
+    if run.failures.hosts:
+        yield failing(run.failures.told("not looked at for a downgrade"))
+        return
+
+    # Under --serial and --no-wait others may still have their turn to come; whoever is last sees it done.
+    with run.rollout.between():
+        problem = end_downgrade(run, list(sight.cluster.members))
+    if problem:
+        yield failing(problem)
+        return
+    host.noop("no downgrade is enabled that nobody is on")
 
 
 def _told(state: State, host: Host, safe: Secured) -> bool:

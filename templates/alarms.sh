@@ -4,14 +4,14 @@ uptime() { IFS=. read -r up _ </proc/uptime; }
 uptime
 until=$((up + seconds))
 while :; do
-  if answer=$(ctl "$endpoint" alarm list); then
+  if ctl "$endpoint" alarm list; then
     for word in $answer; do case $word in alarm:*) say "alarm ${word#alarm:}" ;; esac; done
     say listed
     break
   fi
   uptime
   if [ "$up" -ge "$until" ]; then
-    say "refused $(say "$answer" | why)"
+    say "refused $(why)"
     break
   fi
   sleep 0.2 2>/dev/null || sleep 1

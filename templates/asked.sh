@@ -12,7 +12,7 @@ asked() {
 told_version() {
   words=$(asked "$1")
   case $1 in
-    flanneld) "$2" --version 2>&1 </dev/null ;; # it answers there
+    flanneld) "$2" --version 2>&1 >/dev/null </dev/null ;; # it answers there
     *) "$2" $words 2>/dev/null </dev/null ;;
   esac | grep -oE 'v?[0-9]+\.[0-9]+\.[0-9]+' | head -n 1
 }

@@ -4,10 +4,11 @@
 uptime() { IFS=. read -r up _ </proc/uptime; }
 uptime
 until=$((up + seconds))
-answer="connection refused: nothing listens on $endpoint"
+# shellcheck disable=SC2034 # why reads it
+said="connection refused: nothing listens on $endpoint" answer=''
 while :; do
   if listens "$endpoint" && { [ -n "$learner" ] || healthy "$endpoint"; } &&
-    answer=$(ctl "$endpoint" endpoint status -w json); then
+    ctl "$endpoint" endpoint status -w json; then
     say "status $answer"
     exit 0
   fi
@@ -15,4 +16,4 @@ while :; do
   [ "$up" -lt "$until" ] || break
   sleep 0.2 2>/dev/null || sleep 1
 done
-say "waiting $(say "$answer" | why)"
+say "waiting $(why)"

@@ -15,18 +15,18 @@ while IFS= read -r at; do
   mkdir -p "$staging/before${at%/*}"
   cp -p "$at" "$staging/before$at"
 done <"$staging/found"
-said=$(cd "$staging/bundle" && bash ./install 2>&1 </dev/null) && ended=0 || ended=$?
+(cd "$staging/bundle" && bash ./install) >"$staging/said" 2>&1 </dev/null && ended=0 || ended=$?
 while IFS= read -r at; do
   if cmp -s "$at" "$staging/before$at" || grep -q "ritten by etcd-steward" "$staging/before$at"; then continue; fi
   keep "$at" "$staging/before$at"
   echo "the installer of $program $version has written over $at; what was there is kept in $aside$at"
 done <"$staging/found"
 if [ "$ended" -ne 0 ]; then
-  echo "found an installer of $program $version that failed: $(printf '%s\n' "$said" | tail -n 1)" >&2
+  echo "found an installer of $program $version that failed: $(tail -n 1 "$staging/said")" >&2
   echo "wanted it to end well; next: look at $staging/bundle, then run again" >&2
   exit 1
 fi
 mkdir -p "$prefix/$version"
-rm -rf "$staging/bundle" "$staging/before" "$staging/names" "$staging/found" "${staging:?}/$program"
+rm -rf "$staging/bundle" "$staging/before" "$staging/names" "$staging/found" "$staging/said" "${staging:?}/$program"
 # Last, as it says that all is installed.
 echo "$sha256" >"$prefix/$version/.$program-sha256"

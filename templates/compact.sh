@@ -1,7 +1,7 @@
 # Forgets the history up to a revision, and waits until its place is free; needs ctl.sh.
 # Set before: endpoint revision seconds
-if answer=$(ctl "$endpoint" --command-timeout="${seconds}s" compaction --physical "$revision"); then say compacted
+if ctl "$endpoint" --command-timeout="${seconds}s" compaction --physical "$revision"; then say compacted
 else
   # Somebody else was faster, as Kubernetes' API servers compact every five minutes.
-  case $answer in *"has been compacted"*) say compacted ;; *) say "refused $(say "$answer" | why)" ;; esac
+  case $(why) in *"has been compacted"*) say compacted ;; *) say "refused $(why)" ;; esac
 fi

@@ -2,7 +2,31 @@
 # Set before: bin_dir ca cert key
 # etcdctl refuses a flag whose variable is set.
 unset ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
-ctl() { (become_ctl "$@" 2>&1); } # endpoint command...
+say() { printf '%s\n' "$*"; }
+# Runs a tool and keeps its streams apart: answer is what it wrote to its output, and nothing else is ever parsed; said
+# is what it wrote to its errors, where tools also put warnings of a question that they answered. Every tool whose
+# answer is read is run so. Both wait in the shell's own memory, so that nothing is left behind by one that is killed.
+hear() { # command...
+  mark=":$$: answer"
+  heard=$(
+    { answer=$("$@") && ended=0 || ended=$?; } 2>&1
+    printf '\n%s\n%s' "$mark" "$answer"
+    exit "$ended"
+  ) && ended=0 || ended=$?
+  case $heard in
+    "
+$mark"*) said='' ;;
+    *) said=$(say "$heard" | sed "/^$mark\$/,\$d") heard="
+$(say "$heard" | sed -n "/^$mark\$/,\$p")" ;;
+  esac
+  answer=${heard#"
+$mark
+"}
+  # A command substitution takes line breaks away from the end, so one without an answer ends with the mark.
+  [ "$answer" != "$heard" ] || answer=
+  return "$ended"
+}
+ctl() { hear become_ctl "$@"; } # endpoint command...
 # Becomes etcdctl, so that who starts it in the background knows its process.
 become_ctl() { # endpoint command...
   at=$1
@@ -10,12 +34,12 @@ become_ctl() { # endpoint command...
   exec "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
     --command-timeout=4s "$@"
 }
-# Tells whether a member reads linearizably, and sets answer. etcdctl's check fails under every alarm, once its read
-# succeeded (3.5 and later): without space a member still serves, and can be given more; under any other it is not well.
+# Tells whether a member reads linearizably. etcdctl's check fails under every alarm, once its read succeeded (3.5 and
+# later): without space a member still serves, and can be given more; under any other it is not well.
 healthy() { # endpoint
-  answer=$(ctl "$1" endpoint health) && return 0
-  case $answer in
-    *"Active Alarm(s): "*CORRUPT* | *"Active Alarm(s): "*UNKNOWN*) return 1 ;;
+  ctl "$1" endpoint health && return 0
+  case $(say "$said" | grep ' is unhealthy: .*Active Alarm(s): ') in
+    *CORRUPT* | *UNKNOWN*) return 1 ;;
     *"Active Alarm(s): NOSPACE"*) return 0 ;;
   esac
   return 1
@@ -24,11 +48,12 @@ healthy() { # endpoint
 listens() { # endpoint
   grep -qE ":$(printf '%04X' "${1##*:}") [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
-# Picks what says why: the last connection error out of etcdctl's JSON warnings, else its last line but the summary.
+# Says why what was heard is no answer: the last connection error out of etcdctl's JSON warnings, else its last line but
+# the summary, else what it gave for an answer. It is never without a word.
 why() {
-  text=$(cat)
-  reason=$(printf '%s\n' "$text" | sed -n 's/.*last connection error: *//p' | tail -n 1 | tr -d '"\\}')
-  [ -n "$reason" ] || reason=$(printf '%s\n' "$text" | grep -v -e '^{' -e '^Error: unhealthy cluster' | tail -n 1)
-  printf '%s\n' "$reason"
+  reason=$(say "$said" | sed -n 's/.*\(connection error: .*\)/\1/p' | tail -n 1 | tr -d '"\\}')
+  [ -n "$reason" ] || reason=$(say "$said" | grep -v -e '^{' -e '^Error: unhealthy cluster' -e '^[[:space:]]*$' | tail -n 1)
+  [ -n "$reason" ] || reason=$(say "$said" | sed -n 's/.*"error":"\(.*\)"}.*/\1/p' | tail -n 1)
+  [ -n "$reason" ] || reason=$(say "$answer" | grep -v '^[[:space:]]*$' | tail -n 1 | head -c 200)
+  say "${reason:-no word of it, and exit status $ended}"
 }
-say() { printf '%s\n' "$*"; }

@@ -2,7 +2,7 @@
 # Set before: arch seconds file sha256
 # It listens on sockets in a folder that only root can enter, so it needs neither ports nor certificates.
 inside() { # etcdctl's arguments
-  "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout=30m "$@" 2>&1 | tail -n 1
+  hear "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout=30m "$@"
 }
 
 cleared() {
@@ -36,9 +36,9 @@ restored() {
   swept
   room "$(stat -c %s "$file")" || return 1
   area=$(mktemp -d "$folder/.drill.XXXXXX") && cd "$area" || return 1
-  said=$(offline restore "$file" --data-dir data --name drill --initial-cluster drill=unix://peer:1 \
-    --initial-advertise-peer-urls unix://peer:1 --initial-cluster-token "drill-$$")
-  [ -f data/member/snap/db ] || { broken "found nothing restored ($said), wanted a data folder; next: take another snapshot"; return 1; }
+  offline restore "$file" --data-dir data --name drill --initial-cluster drill=unix://peer:1 \
+    --initial-advertise-peer-urls unix://peer:1 --initial-cluster-token "drill-$$"
+  [ -f data/member/snap/db ] || { broken "found nothing restored ($(why)), wanted a data folder; next: take another snapshot"; return 1; }
   # By another name, so that nobody takes it for a member; and it ends by itself, whatever becomes of this script.
   ln -s "$(readlink -f "$bin_dir/etcd")" throw-away
   (
@@ -52,8 +52,8 @@ restored() {
   IFS=. read -r up _ </proc/uptime
   until=$((up + seconds))
   while :; do
-    status=$(inside endpoint status -w json)
-    leader=$(say "$status" | number leader)
+    inside endpoint status -w json || :
+    status=$answer leader=$(say "$answer" | number leader)
     # One that has no leader yet tells 0, and has not applied all of its log.
     if [ -n "$leader" ] && [ "$leader" != 0 ]; then return 0; fi
     IFS=. read -r up _ </proc/uptime
@@ -67,15 +67,19 @@ restored() {
 
 counted() {
   at=$(say "$status" | number revision)
-  said=$(inside get '' --prefix --keys-only --limit=1 -w json)
-  case $said in
-    '{"header"'*) keys=$(say "$said" | number count) keys=${keys:-0} ;;
-    *'user name is empty'* | *'permission denied'*) keys=null ;;
-    *) broken "found no count of keys ($said), wanted one; next: take another snapshot"; return 1 ;;
+  inside get '' --prefix --keys-only --limit=1 -w json || :
+  case $answer in
+    '{"header"'*) keys=$(say "$answer" | number count) keys=${keys:-0} ;;
+    *)
+      case $(why) in
+        *'user name is empty'* | *'permission denied'*) keys=null ;;
+        *) broken "found no count of keys ($(why)), wanted one; next: take another snapshot"; return 1 ;;
+      esac
+      ;;
   esac
-  said=$(inside endpoint hashkv --rev="$at" -w json)
-  [ -n "$(say "$said" | number compact_revision)" ] || said=$(inside endpoint hashkv -w json)
-  hash=$(say "$said" | number hash) compacted=$(say "$said" | number compact_revision)
+  inside endpoint hashkv --rev="$at" -w json || :
+  [ -n "$(say "$answer" | number compact_revision)" ] || inside endpoint hashkv -w json || :
+  hash=$(say "$answer" | number hash) compacted=$(say "$answer" | number compact_revision)
   say "restored {\"version\":\"$(say "$status" | word version)\",\"revision\":$at,\"keys\":$keys,\"hash\":${hash:-null},\"compact_revision\":${compacted:-null}}"
 }
 

@@ -1,4 +1,4 @@
 # Reads what flannel has in etcd. Needs ctl.sh.
 # Set before: endpoint prefix
-if answer=$(ctl "$endpoint" get "$prefix/" --prefix -w json); then say "keys $answer"
-else say "denied $(say "$answer" | why)"; fi
+if ctl "$endpoint" get "$prefix/" --prefix -w json; then say "keys $answer"
+else say "denied $(why)"; fi

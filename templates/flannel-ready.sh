@@ -7,5 +7,5 @@ tell_service "$service"
 [ -f /run/flannel/subnet.env ] && ! [ /run/flannel/started-with -nt /run/flannel/subnet.env ] && while IFS= read -r line; do say "env $line"; done </run/flannel/subnet.env
 ip -o addr show 2>/dev/null | awk '{ split($4, a, "/"); print "address " $2 " " a[1] }'
 [ -d "/sys/class/net/$device" ] && say "device $device"
-if answer=$(ctl "$endpoint" get "$prefix/" --prefix -w json); then say "keys $answer"
-else say "denied $(say "$answer" | why)"; fi
+if ctl "$endpoint" get "$prefix/" --prefix -w json; then say "keys $answer"
+else say "denied $(why)"; fi

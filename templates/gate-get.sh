@@ -1,4 +1,4 @@
 # Reads that key and takes it away again; needs ctl.sh.
 # Set before: endpoint name
-ctl "$endpoint" get --print-value-only "$name"
-ctl "$endpoint" del "$name" >/dev/null
+if ctl "$endpoint" get --print-value-only "$name"; then say "value $answer"; else say "refused $(why)"; fi
+ctl "$endpoint" del "$name" || :

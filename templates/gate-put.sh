@@ -1,3 +1,3 @@
 # Writes a key that tells whether a write arrives everywhere; needs ctl.sh.
 # Set before: endpoint name value
-ctl "$endpoint" put "$name" "$value"
+if ctl "$endpoint" put "$name" "$value"; then say put; else say "refused $(why)"; fi

@@ -4,7 +4,7 @@ uptime() { IFS=. read -r up _ </proc/uptime; }
 uptime
 until=$((up + seconds))
 while :; do
-  if said=$("$program" kubectl --request-timeout=5s get --raw /readyz 2>&1 </dev/null); then
+  if said=$("$program" kubectl --request-timeout=5s get --raw /readyz 2>&1 >/dev/null </dev/null); then
     echo "ready"
     exit 0
   fi

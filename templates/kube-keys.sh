@@ -1,8 +1,8 @@
 # Tells whether a Kubernetes keeps its keys in this cluster, by a few of their names; needs ctl.sh.
 # Set before: endpoint
 for prefix in /registry/ /bootstrap/; do
-  if answer=$(ctl "$endpoint" get "$prefix" --prefix --keys-only --limit=20); then
+  if ctl "$endpoint" get "$prefix" --prefix --keys-only --limit=20; then
     printf '%s\n' "$answer" | grep "^$prefix" | while IFS= read -r name; do echo "key $name"; done
     echo "asked $prefix"
-  else echo "unread $(printf '%s\n' "$answer" | why)"; fi
+  else say "unread $(why)"; fi
 done

@@ -1,3 +1,3 @@
 # Moves leadership to another voter; needs ctl.sh.
 # Set before: endpoint heir
-ctl "$endpoint" move-leader "$heir" >/dev/null && say moved
+if ctl "$endpoint" move-leader "$heir"; then say moved; else say "refused $(why)"; fi

@@ -1,8 +1,8 @@
 # Asks some endpoints for their health and status, side by side, or for their status whatever their health; needs ctl.sh.
 # Set before: endpoints unwell
 for endpoint in $endpoints; do
-  { if { [ -n "$unwell" ] || healthy "$endpoint"; } && answer=$(ctl "$endpoint" endpoint status -w json); then
+  { if { [ -n "$unwell" ] || healthy "$endpoint"; } && ctl "$endpoint" endpoint status -w json; then
       say "status $endpoint $answer"
-    else say "down $endpoint $(say "$answer" | why)"; fi; } &
+    else say "down $endpoint $(why)"; fi; } &
 done
 wait

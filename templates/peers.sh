@@ -2,7 +2,7 @@
 # `--debug` makes every release of etcdctl tell its connection errors.
 # Set before: peers seconds, and the peer pair as cert and key
 for peer in $peers; do
-  { answer=$(ctl "$peer" --debug --command-timeout="${seconds}s" get etcd-steward) || :
-    say "peer $peer $(say "$answer" | tail -c 1500 | tr '\n' ' ')"; } &
+  { ctl "$peer" --debug --command-timeout="${seconds}s" get etcd-steward || :
+    say "peer $peer $(say "$said" "$answer" | tail -c 1500 | tr '\n' ' ')"; } &
 done
 wait

@@ -1,4 +1,4 @@
-# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh and service.sh.
+# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh, newest.sh and service.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -62,7 +62,7 @@ wal=${wal_dir:-$data_dir/member}/wal
 # What cannot be looked into is not empty: a broken disk, or a link to one that is not mounted.
 for place in "$data_dir" "$data_dir/member" "$data_dir/member/snap" "${wal_dir:-$data_dir}" "$wal"; do
   if [ -e "$place" ]; then ls "$place" >/dev/null 2>&1 || say "data unreadable $place"
-  else LC_ALL=C ls -d "$place" 2>&1 | grep -q "o such file" || say "data unreadable $place"; fi
+  else hear env LC_ALL=C ls -d "$place"; case $said in *"o such file"*) ;; *) say "data unreadable $place" ;; esac; fi
 done
 newest=
 for file in "$wal"/*.wal; do [ -f "$file" ] && newest=$file; done
@@ -91,10 +91,12 @@ if ! listens "$endpoint"; then
   exit 0
 fi
 # Each asks a connection of its own, so they run side by side; a line shorter than a pipe's buffer is written whole.
-{ healthy "$endpoint" && say "etcd health yes" || say "etcd health no $(say "$answer" | why)"; } &
-{ answer=$(ctl "$endpoint" endpoint status -w json) && say "etcd status $answer"; } &
-{ if answer=$(ctl "$endpoint" member list -w json); then say "etcd members $answer"
-  else say "etcd denied $(say "$answer" | tail -n 1)"; fi; } &
-{ answer=$(ctl "$endpoint" alarm list) && for word in $answer; do case $word in alarm:*) say "etcd alarm ${word#alarm:}" ;; esac; done; } &
+{ healthy "$endpoint" && say "etcd health yes" || say "etcd health no $(why)"; } &
+{ newest "$prefix"
+  if ctl "$endpoint" endpoint status -w json; then say "etcd status $answer"
+  else say "etcd untold $(why)"; fi; } &
+{ if ctl "$endpoint" member list -w json; then say "etcd members $answer"
+  else say "etcd denied $(why)"; fi; } &
+{ ctl "$endpoint" alarm list && for word in $answer; do case $word in alarm:*) say "etcd alarm ${word#alarm:}" ;; esac; done; } &
 wait
 say "end"

@@ -7,6 +7,6 @@ say "snapshot ${newest:-none}"
 count=0
 while [ "$count" -lt "$writes" ]; do
   count=$((count + 1))
-  told=$(ctl "$endpoint" put "$name" "$count") || { say "refused $(say "$told" | why)"; break; }
+  ctl "$endpoint" put "$name" "$count" || { say "refused $(why)"; break; }
 done
-[ "$writes" -eq 0 ] || ctl "$endpoint" del "$name" >/dev/null
+[ "$writes" -eq 0 ] || ctl "$endpoint" del "$name" || :

@@ -7,8 +7,8 @@ space() { # folder kilobytes
 
 # Without a word mv leaves what is there already, and its exit status may be 0 then.
 laid() { # path to
-  error=$(mv -nT "$1" "$2" 2>&1) && [ ! -e "$1" ] ||
-    broken "found $1 not moved to $2 (${error:-something lies there}), wanted it there; next: look at the disk, then run again"
+  hear mv -nT "$1" "$2" && [ ! -e "$1" ] ||
+    broken "found $1 not moved to $2 (${said:-something lies there}), wanted it there; next: look at the disk, then run again"
 }
 
 staged() {
@@ -24,14 +24,15 @@ staged() {
   [ -z "$log" ] || space "$wal_dir" $((65536 + spare_mb * 1024)) || return 1
   umask 077
   # shellcheck disable=SC2086 # words
-  said=$(offline restore "$file" --data-dir "$area" ${log:+--wal-dir "$log/wal"} --name "$name" \
-    --initial-cluster "$members" --initial-advertise-peer-urls "$peer_url" --initial-cluster-token "$token" $bump)
-  [ -f "$area/member/snap/db" ] || { broken "found nothing restored ($said), wanted a data folder; next: take another snapshot"; return 1; }
+  offline restore "$file" --data-dir "$area" ${log:+--wal-dir "$log/wal"} --name "$name" \
+    --initial-cluster "$members" --initial-advertise-peer-urls "$peer_url" --initial-cluster-token "$token" $bump
+  [ -f "$area/member/snap/db" ] || { broken "found nothing restored ($(why)), wanted a data folder; next: take another snapshot"; return 1; }
   head=
   for segment in "${log:-$area/member}"/wal/*.wal; do [ -f "$segment" ] && head=$segment; done
-  [ -n "$head" ] || { broken "found no write-ahead log restored ($said), wanted one; next: take another snapshot"; return 1; }
+  [ -n "$head" ] || { broken "found no write-ahead log restored ($(why)), wanted one; next: take another snapshot"; return 1; }
   say "ids $(head -c 512 "$head" | od -An -v -tx1 | tr -d ' \n')"
-  say "proof $(inspect "$area/member/snap/db")"
+  inspect "$area/member/snap/db"
+  say "proof ${answer:-$(why)}"
   chown -R "$owner" "$area" ${log:+"$log"}
   sync
   # The log first: where the data lies, a later run takes it that all does.

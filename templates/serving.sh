@@ -6,13 +6,13 @@ uptime
 until=$((up + seconds))
 for endpoint in $endpoints; do
   { while :; do
-      if answer=$(ctl "$endpoint" get etcd-steward) && status=$(ctl "$endpoint" endpoint status -w json); then
-        say "status $endpoint $status"
+      if ctl "$endpoint" get etcd-steward && ctl "$endpoint" endpoint status -w json; then
+        say "status $endpoint $answer"
         break
       fi
       uptime
       if [ "$up" -ge "$until" ]; then
-        say "down $endpoint $(say "$answer" | why)"
+        say "down $endpoint $(why)"
         break
       fi
       sleep 0.2 2>/dev/null || sleep 1

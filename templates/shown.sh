@@ -6,12 +6,12 @@ believed=$(mktemp -d) || exit 1
 trap 'rm -rf "$believed"' EXIT
 first "$server" >"$believed/server.pem"
 first "$peer" >"$believed/peer.pem"
-tell() { say "shown $1 $(say "$2" | tail -c 1500 | tr '\n' ' ')"; }
+tell() { say "shown $1 $(say "$said" "$answer" | tail -c 1500 | tr '\n' ' ')"; }
 { ca=$believed/server.pem
-  answer=$(ctl "$endpoint" --debug endpoint health) || :
-  tell "$endpoint" "$answer"; } &
+  ctl "$endpoint" --debug endpoint health || :
+  tell "$endpoint"; } &
 # shellcheck disable=SC2034 # ctl reads them
 { ca=$believed/peer.pem cert=$peer key=$peer_key
-  answer=$(ctl "$peer_endpoint" --debug --command-timeout=1s get etcd-steward) || :
-  tell "$peer_endpoint" "$answer"; } &
+  ctl "$peer_endpoint" --debug --command-timeout=1s get etcd-steward || :
+  tell "$peer_endpoint"; } &
 wait

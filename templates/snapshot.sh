@@ -3,7 +3,7 @@
 broken() { say "failed $*"; return 1; }
 number() { sed -n 's/.*"'"$1"'":\(-\{0,1\}[0-9][0-9]*\).*/\1/p'; }
 word() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p'; }
-patient() { ctl "$endpoint" --command-timeout=30m "$@" | tail -n 1; }
+patient() { ctl "$endpoint" --command-timeout=30m "$@"; }
 digest() { sha256sum | cut -d ' ' -f 1; }
 
 # etcdctl appends a SHA-256 of the database to the file; a copied database has none.
@@ -13,11 +13,11 @@ whole() {
     [ "$(head -c $((bytes - 32)) "$1" | digest)" = "$(tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n')" ]
 }
 
-# The exit status of an unknown subcommand is 0, so only what it says or makes counts; 3.4 has no etcdutl.
+# The exit status of an unknown subcommand is 0, so only what it answers or makes counts; 3.4 has no etcdutl.
 offline() { # words of the command snapshot
   tool=$bin_dir/etcdutl
   [ -x "$tool" ] || tool=$bin_dir/etcdctl
-  "$tool" snapshot "$@" 2>&1 | tail -n 1
+  hear "$tool" snapshot "$@" || :
 }
 inspect() { offline status "$1" -w json; }
 
@@ -32,29 +32,32 @@ room() { # bytes of the database
 # 0: taken; 1: a compaction came between, so take it again; 2: failed.
 once() { # origin
   rm -f "$work/db"
-  said=$(patient snapshot save "$work/db")
-  [ -f "$work/db" ] || { broken "found no snapshot ($said), wanted one; next: look at etcd's log"; return 2; }
+  patient snapshot save "$work/db" || :
+  [ -f "$work/db" ] || { broken "found no snapshot ($(why)), wanted one; next: look at etcd's log"; return 2; }
   whole "$work/db" || { broken "found a snapshot without its own hash, wanted a whole one; next: run again"; return 2; }
-  proof=$(inspect "$work/db")
-  at=$(say "$proof" | number revision) total=$(say "$proof" | number totalKey)
+  inspect "$work/db"
+  at=$(say "$answer" | number revision) total=$(say "$answer" | number totalKey)
   [ -n "$at" ] && [ -n "$total" ] ||
-    { broken "found a snapshot that cannot be read ($proof), wanted one; next: run again"; return 2; }
+    { broken "found a snapshot that cannot be read ($(why)), wanted one; next: run again"; return 2; }
   [ "$at" -ge "$floor" ] || at=$floor
-  said=$(patient endpoint hashkv --rev="$at" -w json)
-  if [ -z "$(say "$said" | number compact_revision)" ]; then
+  patient endpoint hashkv --rev="$at" -w json || :
+  if [ -z "$(say "$answer" | number compact_revision)" ]; then
     # Refused where everything up to that revision is compacted; then the snapshot may not even show its revision.
-    said=$(patient endpoint hashkv -w json)
-    compacted=$(say "$said" | number compact_revision)
-    [ -n "$compacted" ] || { broken "found no hash ($said), wanted one; next: look at etcd's log"; return 2; }
+    patient endpoint hashkv -w json || :
+    compacted=$(say "$answer" | number compact_revision)
+    [ -n "$compacted" ] || { broken "found no hash ($(why)), wanted one; next: look at etcd's log"; return 2; }
     if [ "$compacted" -gt "$at" ]; then floor=$compacted; return 1; fi
-    [ "$(say "$said" | number revision)" = "$at" ] || said=
+    [ "$(say "$answer" | number revision)" = "$at" ] || answer=
   fi
-  hash=$(say "$said" | number hash) compacted=$(say "$said" | number compact_revision)
-  said=$(patient get '' --prefix --keys-only --limit=1 --consistency=s --rev="$at" -w json)
-  case $said in
-    '{"header"'*) keys=$(say "$said" | number count) ;;
-    *compacted*) return 1 ;;
-    *) broken "found no count of keys ($said), wanted one; next: look at etcd's log"; return 2 ;;
+  hash=$(say "$answer" | number hash) compacted=$(say "$answer" | number compact_revision)
+  patient get '' --prefix --keys-only --limit=1 --consistency=s --rev="$at" -w json || :
+  case $answer in
+    '{"header"'*) keys=$(say "$answer" | number count) ;;
+    *)
+      case $(why) in *compacted*) return 1 ;; esac
+      broken "found no count of keys ($(why)), wanted one; next: look at etcd's log"
+      return 2
+      ;;
   esac
   now=$(date +%s)
   name=$cluster-$member-$(date -u -d "@$now" +%Y%m%dT%H%M%SZ)-r$at
@@ -69,10 +72,12 @@ once() { # origin
 # Both lie in $folder at the end, or neither. The manifest comes last, as nothing counts without it, and a run that is
 # killed between the two is completed by the next one (`tidy`).
 settle() {
-  said=$({ dd if=/dev/null of="$work/json" conv=notrunc,fsync && mv "$work/db" "$folder/$name.db" &&
-    mv "$work/json" "$folder/$name.json"; } 2>&1) && return
+  hear placed && return
   rm -f "$folder/$name.db"
-  broken "found that the snapshot could not be put into $folder ($(say "$said" | tail -n 1)), wanted it there; next: look at the disk"
+  broken "found that the snapshot could not be put into $folder ($(why)), wanted it there; next: look at the disk"
+}
+placed() {
+  dd if=/dev/null of="$work/json" conv=notrunc,fsync && mv "$work/db" "$folder/$name.db" && mv "$work/json" "$folder/$name.json"
 }
 
 # Clears what an ended run has left; a database that it had already put in its place gets its manifest.
@@ -87,12 +92,12 @@ tidy() {
 }
 
 take() { # origin
-  status=$(ctl "$endpoint" endpoint status -w json | tail -n 1)
-  size=$(say "$status" | number dbSize)
-  [ -n "$size" ] || { broken "found no answer from $endpoint ($status), wanted its status; next: look at etcd's log"; return 1; }
+  ctl "$endpoint" endpoint status -w json || :
+  status=$answer size=$(say "$answer" | number dbSize)
+  [ -n "$size" ] || { broken "found no answer from $endpoint ($(why)), wanted its status; next: look at etcd's log"; return 1; }
   # A linearizable read through this member proves that it has caught up, and that it is no learner.
   if [ "$quorum" = yes ] && ! healthy "$endpoint"; then
-    broken "found a member that is not healthy ($(say "$answer" | why)), wanted a healthy one; next: look at deploys/status.py"
+    broken "found a member that is not healthy ($(why)), wanted a healthy one; next: look at deploys/status.py"
     return 1
   fi
   room "$size" || return 1
@@ -131,7 +136,8 @@ prune() {
 # The timer fires every hour, so that a failed or missed one is made up for; a time in the future proves nothing, nor
 # does a snapshot of a cluster that lived here before. Without an answer from etcd all count, as none could be taken.
 due() {
-  id=$(ctl "$endpoint" endpoint status -w json | tail -n 1 | number cluster_id)
+  ctl "$endpoint" endpoint status -w json || :
+  id=$(say "$answer" | number cluster_id)
   [ -z "$id" ] || id=$(printf '%016x' "$id")
   listed | awk -v now="$(date +%s)" -v hours="$hours" -v id="$id" '
     { age = now - $3; if ((id == "" || $1 "" == id "") && age >= 0 && age + 300 < hours * 3600) fresh = 1 }
@@ -169,6 +175,10 @@ snapshot() { # origin: scheduled is taken only when due
   say "taken $(cat "$made.json")"
   prune
   [ -n "$command" ] || return 0
-  ETCD_SNAPSHOT=$made.db ETCD_SNAPSHOT_MANIFEST=$made.json sh -c "$command" 9>&- 2>&1 </dev/null ||
-    broken "found exit status $? of etcd_snapshot_command, wanted 0; next: look at what it said; the snapshot is kept"
+  hear env ETCD_SNAPSHOT="$made.db" ETCD_SNAPSHOT_MANIFEST="$made.json" sh -c "$command" 9>&- </dev/null || :
+  # What it wrote is told behind a word of its own, as whoever asked for the snapshot reads the lines of this script.
+  say "$answer
+$said" | sed -n 's/^..*/command &/p'
+  [ "$ended" = 0 ] ||
+    broken "found exit status $ended of etcd_snapshot_command, wanted 0; next: look at what it said; the snapshot is kept"
 }

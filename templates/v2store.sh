@@ -1,6 +1,5 @@
 # Looks for keys of the v2 interface, in a copy of the own log and raft snapshots: etcdutl wants a folder that no etcd
-# uses, and reads no database. Set before: etcdutl data_dir wal_dir folder
-say() { printf '%s\n' "$*"; }
+# uses, and reads no database. Needs ctl.sh. Set before: etcdutl data_dir wal_dir folder
 umask 077
 wal=${wal_dir:-$data_dir/member}/wal
 mkdir -p "$folder"
@@ -12,17 +11,17 @@ copy=$(mktemp -d "$folder/.v2store.XXXXXX") && mkdir -p "$copy/member/snap" "$co
 # etcdutl calls an empty folder clean, and a log that ends early too: without a whole copy it is not even asked.
 whole() {
   # The log first: a raft snapshot that it does not name yet is passed over.
-  said=$(cp "$wal"/*.wal "$copy/member/wal/" 2>&1) || return 1
+  hear cp "$wal"/*.wal "$copy/member/wal/" || return 1
   for file in "$data_dir"/member/snap/*.snap; do
     [ -f "$file" ] || continue
-    if said=$(cp "$file" "$copy/part" 2>&1); then mv "$copy/part" "$copy/member/snap/${file##*/}" || return 1
+    if hear cp "$file" "$copy/part"; then mv "$copy/part" "$copy/member/snap/${file##*/}" || return 1
     # etcd removes the oldest one when it has written another.
     elif [ -e "$file" ]; then return 1; fi
   done
 }
 if whole; then
-  "$etcdutl" check v2store --data-dir "$copy" 2>&1 | grep -v '^{' | while IFS= read -r line; do say "v2store $line"; done
+  if hear "$etcdutl" check v2store --data-dir "$copy"; then say "$answer" | sed 's/^/v2store /'; else say "v2store $(why)"; fi
 else
-  say "v2store no whole copy of the log in $folder ($(say "$said" | tail -n 1))"
+  say "v2store no whole copy of the log in $folder ($(why))"
 fi
 rm -rf "$copy"

@@ -13,9 +13,12 @@ from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, release, upgrading
 from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.upgrading import Path, choose_path
-from etcd_steward.versions import Version, judge_target
+from etcd_steward.versions import Version, judge_target, parse
 
 __all__ = ["upgrade"]
+
+# The first release whose members can be led down by etcd's own protocol.
+FIRST_STORED = parse("3.6.0")
 
 
 @deploy("upgrade")
@@ -74,6 +77,8 @@ def upgrade() -> None:
             upgrading.agreed(name=f"Compare all members on the way to {step.to}", run=run, step=step.to)
         _turns(host, run, step.to, others)
         membership.settled(name=f"Settle {step.to}", run=run)
+    due = bool(path.steps) and path.steps[-1].to >= FIRST_STORED
+    upgrading.concluded(name="Look for a downgrade that is left", run=found, sight=sight, due=due)
     cluster.verified(name="Verify the cluster", run=last)
 
 

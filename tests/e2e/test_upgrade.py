@@ -245,7 +245,12 @@ def test_f31_keys_of_the_v2_interface_are_found_beside_a_running_member(site: Si
     ctl = f"{folder}/etcdctl --endpoints={url}"
     wait_until("it answers", lambda: host.run(f"{ctl} endpoint health", check=False).returncode == 0, 30)
     question = script(
-        "v2store.sh", etcdutl=f"{folder}/etcdutl", data_dir="/root/v2", wal_dir=None, folder="/root/copies"
+        "ctl.sh",
+        "v2store.sh",
+        etcdutl=f"{folder}/etcdutl",
+        data_dir="/root/v2",
+        wal_dir=None,
+        folder="/root/copies",
     )
     host.run(f"{ctl} member add learner --learner --peer-urls=http://203.0.113.1:2380")
 

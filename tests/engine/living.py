@@ -16,7 +16,7 @@ SHOWN = "peer_endpoint="
 WRITE = "put() {"
 SCHEDULE = "etcd-snapshot"
 MEMBERS = 'member add "$name" --learner'
-ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag 2>&1'
+ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag &'
 SERVING, DISARM, ALARMS = "get etcd-steward", "alarm disarm", "say listed"
 LOCK = "file=/run/etcd-steward.lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
@@ -137,7 +137,7 @@ class Living:
         if PUT in command:
             self.keys[value(command, "name")] = value(command, "value")
         if GET in command:
-            return [self.keys[value(command, "name")]]
+            return [f"value {self.keys[value(command, 'name')]}"]
         if MEMBERS in command:
             action = value(command, "action")
             self.events += [(host, action)] if action != "list" else []

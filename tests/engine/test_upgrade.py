@@ -26,6 +26,7 @@ SNAPSHOT, HASHES, DOWN, V2, RAFT = (
     "check v2store",
     "/member/snap/*.snap",
 )
+OWN_STATUS = 'newest "$prefix"\nif ctl'
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,8 @@ class Climbing(Living):
         self.snapshot = ["taken " + manifest(world)]
         self.hashes = [7, 7, 7]
         self.v2 = "v2store No custom content found in v2store."
-        self.cluster_version = ".".join(version.split(".")[:2])
+        self.target = ""
+        self.led = []
         self.asked = []
         self.unpacked = {}
         # Where a member's newest raft snapshot lies, and how far one goes that it makes when it is written to.
@@ -76,7 +78,7 @@ class Climbing(Living):
                 self.before_3_7 = dict(self.raft_snapshots)
         if "mktemp -d /var/tmp/etcd-steward" in command:
             return ["/var/tmp/etcd-steward.abc"]
-        if "file=etcd-v" in command and "|| echo staged" in command:
+        if "file=etcd-v" in command and "\necho staged" in command:
             self.events.append((host, "unpack"))
             return self.unpacked.get(host, ["staged"])
         for word in (SNAPSHOT, HASHES, DOWN, V2):
@@ -94,6 +96,11 @@ class Climbing(Living):
                 version=self.versions[host],
                 often=host in self.often,
             )
+            # The probe lets the newest etcdctl on the host ask, so it tells all that the member says.
+            self.hosts[host].lines = [
+                f"etcd {self._own_status(host)}" if line.startswith("etcd status ") else line
+                for line in self.hosts[host].lines
+            ]
 
     def _answer(self, host, command):  # noqa: PLR0911 - one for each question
         if SNAPSHOT in command:
@@ -101,9 +108,11 @@ class Climbing(Living):
         if HASHES in command:
             asked = value(command, "endpoints").split(",")
             told = [{"Endpoint": one, "HashKV": {"hash": self.hashes[at]}} for at, one in enumerate(asked)]
-            return ["revision 7", json.dumps(told)]
+            return ["revision 7", f"hashes {json.dumps(told)}"]
         if DOWN in command:
-            return self._downgrade(value(command, "line"))
+            return self._downgrade(host, value(command, "line"))
+        if OWN_STATUS in command:
+            return [self._own_status(host)]
         if RAFT in command and V2 not in command:
             told = f"snapshot {1:016x}-{self.raft_snapshots[host]:016x}.snap"
             if value(command, "writes") != "0" and host in self.often:
@@ -115,26 +124,24 @@ class Climbing(Living):
             return ["v2store   etcdutl [command]", 'v2store Error: unknown command "check" for "etcdutl"']
         return super()._answer(host, command)
 
-    def _downgrade(self, line):
-        if line:
-            self.cluster_version = line
-        info = {
-            "enabled": self.cluster_version not in self.versions[N1],
-            "targetVersion": f"{self.cluster_version}.0",
-        }
-        told = [
-            {
-                "Status": {
-                    "header": {"member_id": 1},
-                    "version": version,
-                    "storageVersion": f"{self.cluster_version}.0",
-                    "downgradeInfo": info,
-                }
+    def _downgrade(self, host, line):
+        self.led.append((host, line))
+        if self.versions[host].startswith(("3.4.", "3.5.")):
+            return ['refused Error: unknown command "downgrade" for "etcdctl"']
+        self.target = "" if line == "none" else line
+        return ["agreed"]
+
+    def _own_status(self, host):
+        """Tell what a member tells its own etcdctl: one of 3.5 has no word for what 3.6 brought."""
+        status = json.loads(self._status(host).removeprefix("status "))
+        if not self.versions[host].startswith(("3.4.", "3.5.")):
+            lowest = min(self.versions.values(), key=parse)
+            info = {"enabled": True, "targetVersion": f"{self.target}.0"} if self.target else {}
+            status[0]["Status"] |= {
+                "storageVersion": f"{self.target or parse(lowest).minor_line}.0",
+                "downgradeInfo": info,
             }
-            for version in self.versions.values()
-        ]
-        said = [f"said Downgrade enable success, cluster version {line}"] if line else []
-        return [*said, f"status {json.dumps(told)}"]
+        return f"status {json.dumps(status)}"
 
     def _status(self, host):
         told = super()._status(host)
@@ -442,7 +449,7 @@ def test_a_cluster_goes_down_only_after_etcd_has_lowered_its_version(tmp_path):
 
 def test_a_downgrade_that_etcd_refuses_touches_nobody(tmp_path):
     living = climbing(tmp_path, "3.6.14", "3.5.33")
-    living._downgrade = lambda line: ["said Error: etcdserver: invalid downgrade target version", "status []"]
+    living._downgrade = lambda _host, _line: ["refused Error: etcdserver: invalid downgrade target version"]
     result = run_deploy(living.hosts, upgrade)
     assert result.failed == set(HOSTS)
     assert "found that etcd refuses the downgrade (Error: etcdserver: invalid downgrade" in result.log
@@ -601,3 +608,69 @@ def test_two_steps_down_are_one_command_and_each_is_asked_for(tmp_path, leader):
     assert DOWN in order[:first]
     assert DOWN in order[first + 3 :]
     assert order.count("stop") == 6
+
+
+@pytest.mark.parametrize("canary", HOSTS)
+def test_f2_a_canary_of_3_6_is_taken_back_whichever_host_it_is(tmp_path, canary):
+    living = Climbing(World(tmp_path / "controller", etcd_version="3.6.14", etcd_rollback=True), "3.5.33")
+    living.versions[canary] = "3.6.14"
+    living._show()
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.5.33"}
+    assert living.happened("stop") == [canary]
+
+
+@pytest.mark.parametrize("done", HOSTS)
+def test_f2_a_cut_downgrade_goes_on_whichever_member_it_has_reached(tmp_path, done):
+    living = climbing(tmp_path, "3.6.14", "3.5.33")
+    living.versions[done] = "3.5.33"
+    living.target = "3.5"
+    living._show()
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.5.33"}
+    assert done not in living.happened("stop")
+
+
+@pytest.mark.parametrize("done", HOSTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_f8_a_way_that_leads_up_again_leaves_no_downgrade_enabled(tmp_path, monkeypatch, done, mode):
+    living = climbing(tmp_path, "3.6.14", "3.6.14")
+    stores(monkeypatch, living)
+    living.versions[done] = "3.5.33"
+    living.target = "3.5"
+    living._show()
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert (result.refused, result.failed) == ("", set())
+    assert set(living.versions.values()) == {"3.6.14"}
+    assert living.target == ""
+    assert done not in {host for host, _ in living.led}, "its etcdctl knows no such question"
+
+
+def test_f8_a_downgrade_that_an_earlier_run_left_enabled_is_ended_by_a_run_that_has_nothing_else_to_do(
+    tmp_path,
+):
+    living = climbing(tmp_path, "3.6.14", "3.6.14")
+    living.target = "3.5"
+    living._show()
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.target == ""
+    assert living.happened("stop") == []
+
+
+def test_f8_a_downgrade_that_comes_up_while_members_have_their_turns_is_ended_after_the_last(tmp_path):
+    living = climbing(tmp_path, "3.6.11", "3.6.14")
+    answer = living.reply
+
+    def reply(host, command):
+        told = answer(host, command)
+        if "release=/opt/etcd/" in command:  # somebody's hand
+            living.target = "3.5"
+        return told
+
+    living.hosts[N3].reply = lambda command: reply(N3, command)
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
+    assert living.target == ""

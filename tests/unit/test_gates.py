@@ -15,7 +15,9 @@ from etcd_steward.gates import (
     downgrade_due,
     downgrading,
     not_migrated,
+    read_status,
     strangers,
+    stray_downgrade,
     v2_content,
 )
 from etcd_steward.observed import ListedMember
@@ -86,27 +88,47 @@ def test_f29_a_promoted_member_that_the_database_still_calls_a_learner_is_named(
 
 
 def status(version: str, storage: str = "", **info: object) -> dict[str, Any]:
-    found = {"header": {"member_id": 1}, "version": version, "storageVersion": storage, "downgradeInfo": info}
-    return {"Endpoint": version, "Status": found}
+    told = {"header": {"member_id": 1}, "version": version, "storageVersion": storage, "downgradeInfo": info}
+    return dict(read_status("n1", ["status " + json.dumps([{"Endpoint": "x", "Status": told}])]))
 
 
 def test_a_way_down_that_is_under_way_is_read_from_any_member_that_can_tell() -> None:
     under_way = [status("3.5.33"), status("3.6.14", "3.5.0", enabled=True, targetVersion="3.5.0")]
-    assert downgrading(json.dumps(under_way)) == "3.5"
-    assert downgrading(json.dumps([status("3.6.14", "3.6.0")])) == ""
-    with pytest.raises(Unsure):
-        downgrading("Error: unknown command")
+    assert downgrading(under_way) == "3.5"
+    assert downgrading([status("3.6.14", "3.6.0")]) == ""
+
+
+def test_f8_a_downgrade_that_nobody_is_on_any_more_is_told_from_one_that_is_under_way() -> None:
+    on_the_way = status("3.6.14", "3.5.0", enabled=True, targetVersion="3.5.0")
+    assert stray_downgrade([on_the_way, on_the_way]) == "3.5"
+    assert stray_downgrade([on_the_way, status("3.5.33")]) == ""
+    assert stray_downgrade([status("3.6.14", "3.6.0")]) == ""
+    ready = status("3.6.14", "3.6.0", enabled=True, targetVersion="3.6.0")
+    assert stray_downgrade([ready]) == "", "etcd ends it by itself"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["untold Error: etcdserver: user name not found"],
+        ['status {"level":"warn"}'],
+        ["status []"],
+        ["status null"],
+        ['status [{"Status":{"header":{},"version":"3.6.14"}}]'],
+        ['status [{"Status":{"header":{"member_id":1},"version":"master"}}]'],
+    ],
+)
+def test_a_member_that_gives_no_readable_status_is_unsure_and_is_quoted(lines: list[str]) -> None:
+    with pytest.raises(Unsure, match=r"^found no .*answer from n2 \(.+\)$"):
+        read_status("n2", lines)
 
 
 def test_no_member_goes_down_before_every_database_is_of_the_lower_line() -> None:
     ready = [status("3.6.14", "3.5.0"), status("3.5.33")]
-    assert not_migrated(json.dumps(ready), parse("3.5.33"), 2) == []
+    assert not_migrated(ready, parse("3.5.33")) == []
     late = [status("3.6.14", "3.6.0"), status("3.6.14", "3.5.0")]
-    assert not_migrated(json.dumps(late), parse("3.5.33"), 2) == [
-        "0000000000000001 on 3.6.14 with a database of 3.6.0"
-    ]
-    with pytest.raises(Unsure):
-        not_migrated(json.dumps(ready), parse("3.5.33"), 3)
+    assert not_migrated(late, parse("3.5.33")) == ["0000000000000001 on 3.6.14 with a database of 3.6.0"]
 
 
 def test_only_3_6_and_later_have_a_database_to_be_migrated() -> None:
@@ -120,17 +142,17 @@ case "$*" in
   *"endpoint status"*) echo '[{"Status":{"header":{"revision":12}}},{"Status":{"header":{"revision":9}}}]' ;;
   *hashkv*) echo "$*" ;;
   *"downgrade validate 3.5") echo "Downgrade validate success, cluster version 3.6" ;;
-  *"downgrade enable 3.5") echo "Downgrade enable success, cluster version 3.6" ;;
+  *"downgrade enable 3.5" | *"downgrade enable 3.3") echo "Downgrade enable success, cluster version 3.6" ;;
   *"downgrade cancel") echo "Downgrade cancel success, cluster version 3.6" ;;
-  *) echo "Error: etcdserver: invalid downgrade target version"; exit 1 ;;
+  *) echo "Error: etcdserver: invalid downgrade target version" >&2; exit 1 ;;
 esac
 """
 
 
-def ask(tmp_path: Path, fragment: str, **values: str) -> list[str]:
+def ask(tmp_path: Path, *fragments: str, **values: str) -> list[str]:
     (tmp_path / "etcdctl").write_text(ETCDCTL)
     (tmp_path / "etcdctl").chmod(0o755)
-    text = script("ctl.sh", fragment, bin_dir=str(tmp_path), ca="a", cert="b", key="c", **values)
+    text = script("ctl.sh", *fragments, bin_dir=str(tmp_path), ca="a", cert="b", key="c", **values)
     return subprocess.run(
         ["sh", "-c", text + ""], capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -143,16 +165,18 @@ def test_hashes_are_asked_for_at_a_revision_that_every_member_has(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
-    [("3.5", "enable success"), ("3.4", "invalid downgrade"), ("none", "cancel success"), ("", "")],
+    ("line", "told"),
+    [
+        ("3.5", "agreed"),
+        ("3.4", "refused Error: etcdserver: invalid downgrade target version"),
+        ("3.3", "refused Error: etcdserver: invalid downgrade target version"),
+        ("none", "agreed"),
+    ],
 )
 def test_etcd_itself_is_asked_for_a_downgrade_and_never_without_its_validation(
-    tmp_path: Path, line: str, said: str
+    tmp_path: Path, line: str, told: str
 ) -> None:
-    lines = ask(tmp_path, "downgrade.sh", endpoint="x", endpoints="x,y", line=line)
-    assert [one for one in lines if one.startswith("said")] == ([lines[0]] if said else [])
-    assert said in lines[0]
-    assert lines[-1].startswith("status [")
+    assert ask(tmp_path, "newest.sh", "downgrade.sh", endpoint="x", prefix="/nowhere", line=line) == [told]
 
 
 ETCDUTL = """#!/bin/sh
@@ -174,6 +198,7 @@ def look_into_the_v2_store(tmp_path: Path, *names: str, etcdutl: str = ETCDUTL, 
             (tmp_path / path).write_text(content)
             (tmp_path / path).chmod(0o755)
     text = script(
+        "ctl.sh",
         "v2store.sh",
         etcdutl=str(tmp_path / "etcdutl"),
         data_dir=str(tmp_path / "data"),

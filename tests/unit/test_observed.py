@@ -302,12 +302,31 @@ def test_f04_members_of_several_clusters_are_told_apart():
 
 
 def test_an_endpoint_is_read_out_of_etcdctls_own_json():
-    status = json.dumps([{"Endpoint": "https://a:2379", "Status": {"version": "3.5.33"}}])
+    told = {"header": {"cluster_id": 9, "member_id": 7}, "version": "3.5.33"}
+    listed = {"header": {"cluster_id": 9, "member_id": 7}, "members": []}
+    status = json.dumps([{"Endpoint": "https://a:2379", "Status": told}])
     found = read(
-        "etcd health yes", f"etcd status {status}", 'etcd members {"members": []}', "etcd alarm NOSPACE"
+        "etcd health yes", f"etcd status {status}", f"etcd members {json.dumps(listed)}", "etcd alarm NOSPACE"
     ).endpoint
-    assert (found.healthy, found.status, found.members) == (True, {"version": "3.5.33"}, {"members": []})
+    assert (found.healthy, found.status, found.members) == (True, told, listed)
     assert found.alarms == ("NOSPACE",)
     found = read("etcd health no context deadline exceeded", "etcd status [", "etcd denied no").endpoint
     assert (found.healthy, found.error, found.status) == (False, "context deadline exceeded", None)
-    assert found.denied == "no"
+    assert (found.untold, found.denied) == ("[", "no")
+
+
+@pytest.mark.parametrize(
+    ("word", "why", "text"),
+    [
+        ("status", "untold", '{"level":"warn","msg":"unrecognized environment variable"}'),
+        ("status", "untold", "[]"),
+        ("status", "untold", '[{"Endpoint":"a","Status":{"version":"3.6.14"}}]'),
+        ("members", "denied", '{"level":"warn","msg":"unrecognized environment variable"}'),
+        ("members", "denied", '{"header":{"cluster_id":1},"members":[{"name":"n1"}]}'),
+        ("members", "denied", "null"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_none_and_is_quoted(word, why, text):
+    found = read("etcd health yes", f"etcd {word} {text}").endpoint
+    assert getattr(found, word) is None
+    assert getattr(found, why) == text

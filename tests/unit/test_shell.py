@@ -228,7 +228,7 @@ TOLD = '[{"Status":{}}]'
 def etcdctl(folder, health, status=TOLD):
     """Write an etcdctl that says of every endpoint what the real one says; without a text it fails."""
     calls = "\n".join(
-        f"*'{words}'*) printf '%s\\n' '{said}' >&2; exit {int('unhealthy' in said or not said)} ;;"
+        f"*'{words}'*) printf '%s\\n' '{said}' {'>&2; exit 1' if 'unhealthy' in said or not said else ''} ;;"
         for words, said in (("endpoint health", health), ("endpoint status", status))
     )
     (folder / "etcdctl").write_text(f'#!/bin/sh\ncase "$*" in\n{calls}\nesac\n')

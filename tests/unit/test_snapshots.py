@@ -177,7 +177,7 @@ def is_due(folder: Path, answer: str, *found: Manifest) -> bool:
         (folder / one.file).write_text("")
         (folder / one.file).with_suffix(".json").write_text(one.line + "\n")
     text = script("ctl.sh", "snapshot.sh", folder=str(folder), keep=12, days=30, hours=6, endpoint="")
-    status = f"ctl() {{ printf '%s\\n' '{answer}'; }}\ndate() {{ echo {NOW}; }}\ndue"
+    status = f"ctl() {{ answer='{answer}' said='a warning'; }}\ndate() {{ echo {NOW}; }}\ndue"
     done = subprocess.run(["sh", "-c", f"{text + ''}\n{status}"], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("", "")
     return done.returncode == 0
