@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from etcd_steward.errors import shown
 from etcd_steward.versions import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["RESERVED", "gates", "kind", "known", "problem", "written"]
+__all__ = ["RESERVED", "conflicts", "gates", "kind", "known", "problem", "values", "written"]
 
 # Keys that etcd-steward decides itself -> what to do instead of setting them in etcd_config.
 RESERVED = {
@@ -29,7 +29,7 @@ RESERVED = {
     "advertise-client-urls": "set etcd_address and etcd_client_port",
     "initial-cluster": "the inventory's group of members is the cluster",
     "initial-cluster-state": "the plan decides it from what it finds",
-    "initial-cluster-token": "set etcd_cluster_token",
+    "initial-cluster-token": "leave it out: every bootstrap makes a token of its own, which the record keeps",
     # Hosts leave lines that begin with `initial-` out of the digest that decides whether a restart is due.
     "initial-election-tick-advance": "leave it out: a change of it would not restart the member",
     "client-transport-security": "set etcd_cert_dir, etcd_cert_files or etcd_certificates_dir",
@@ -40,10 +40,22 @@ RESERVED = {
     "unsafe-no-fsync": "leave it out: it loses data",
     "enable-v2": "leave it out: the v2 interface is gone in 3.6",
     "experimental-enable-v2v3": "leave it out: the v2 interface is gone in 3.6",
-    "v2-deprecation": "leave it out: the v2 interface is gone in 3.6",
+    "grpc-additional-server-options": "leave it out: only a program that embeds etcd can set it",
     **dict.fromkeys(
         ("discovery", "discovery-config", "discovery-proxy", "discovery-srv", "discovery-srv-name"),
         "the inventory's group of members is the cluster",
+    ),
+    **dict.fromkeys(
+        (
+            "discovery-fallback",
+            "proxy",
+            "proxy-dial-timeout",
+            "proxy-failure-wait",
+            "proxy-read-timeout",
+            "proxy-refresh-interval",
+            "proxy-write-timeout",
+        ),
+        "leave it out: a member is no proxy, and the v2 proxy is gone in 3.6",
     ),
 }
 # The same for what is no key of the file, but often copied from old examples and command lines.
@@ -52,10 +64,14 @@ FLAGS = {
     "peer-auto-tls": RESERVED["self-signed-cert-validity"],
     "ca-file": RESERVED["client-transport-security"],
     "peer-ca-file": RESERVED["peer-transport-security"],
-    "proxy": "leave it out: the v2 proxy is gone in 3.6",
 }
 
 SMALLEST_QUOTA = 1024**2  # anything less is a number of mega- or gigabytes by mistake
+
+# What etcd's JWT library signs with (github.com/golang-jwt/jwt); `none` proves nothing.
+SIGN_METHODS = tuple(f"{kind}{size}" for kind in ("ES", "HS", "PS", "RS") for size in (256, 384, 512))
+
+MANY = 16  # names that are still told one by one
 
 LARGEST = 2**63 - 1  # of Go's numbers and durations
 
@@ -118,7 +134,162 @@ def problem(key: str, value: object, version: Version) -> str | None:
     # 3.6 refuses to start with both a gate and its old name, and 3.7 drops every experimental name.
     if key.startswith("experimental-") and version >= Version(3, 6, 0):
         return f"{key} has been renamed: {keys[key]['replaced_by']}"
-    return _wrong_type(key, value, keys[key]["type"])
+    return _wrong_type(key, value, keys[key]["type"]) or _wrong_value(key, value, version)
+
+
+def values(key: str, version: Version) -> list[str] | None:
+    """List all values that a release takes for a key, where they are a fixed list.
+
+    Args:
+        key: a key that the release knows.
+        version: the release that reads the file.
+
+    Returns:
+        The values; for a key with a list or a map, what its entries may be. None where they are free.
+    """
+    entry = _table()["keys"][key]
+    lists = entry.get("values")
+    if lists is None:
+        return None
+    later = entry.get("values_since", {})
+    fixed: list[str] = lists.get(version.minor_line, lists.get("", []))
+    return [
+        value
+        for value in fixed
+        if version >= versions.parse(later.get(value, {}).get(version.minor_line, version))
+    ]
+
+
+def conflicts(chosen: Mapping[str, object], version: Version) -> list[str]:
+    """Find values that are right alone, and with which a release does not start, or does what nobody means.
+
+    Args:
+        chosen: every key that the file will hold, ours and the user's, each right in itself.
+        version: the release that reads the file.
+
+    Returns:
+        One sentence for each.
+    """
+    found = []
+    persist, checkpoint = "LeaseCheckpointPersist", "LeaseCheckpoint"
+    states = gates(chosen.get("feature-gates", {})) or {}
+    alpha = states.get("AllAlpha", False)
+    if states.get(persist, alpha) and not states.get(checkpoint, alpha):
+        found.append(f"feature-gates has {persist} without {checkpoint}, which it needs")
+    if chosen.get("experimental-enable-lease-checkpoint-persist") and not chosen.get(
+        "experimental-enable-lease-checkpoint"
+    ):
+        found.append(
+            "experimental-enable-lease-checkpoint-persist is set without experimental-enable-lease-checkpoint, which it needs"
+        )
+    lowest, highest = chosen.get("tls-min-version"), chosen.get("tls-max-version")
+    if lowest and highest and str(lowest) > str(highest):
+        found.append(f"tls-min-version {lowest} is above tls-max-version {highest}")
+    if lowest == "TLS1.3" and chosen.get("cipher-suites"):
+        found.append("cipher-suites cannot be chosen with tls-min-version TLS1.3")
+    retention = chosen.get("auto-compaction-retention")
+    if chosen.get("auto-compaction-mode") == "revision" and not str(retention).isdecimal():
+        found.append(
+            f"auto-compaction-retention is {shown(retention)}, which should be a number of revisions with auto-compaction-mode revision"
+        )
+    return found + _logging(chosen, version)
+
+
+def _logging(chosen: Mapping[str, object], version: Version) -> list[str]:
+    outputs = chosen.get("log-outputs")
+    outputs = outputs if isinstance(outputs, list) else []
+    if len(outputs) > 1 and "default" in outputs:
+        return ["log-outputs has default beside others, which etcd does not start with"]
+    files = [one for one in outputs if one not in {"default", "stderr", "stdout", "systemd/journal"}]
+    if chosen.get("enable-log-rotation") and version >= Version(3, 5, 0) and len(files) != 1:
+        return [f"enable-log-rotation is set with {len(files)} files in log-outputs, which should be one"]
+    return []
+
+
+def _wrong_value(key: str, value: object, version: Version) -> str | None:
+    further: dict[str, Callable[[object], str | None]] = {
+        "auth-token": partial(_wrong_token, version=version),
+        "auto-compaction-retention": _wrong_retention,
+        "log-rotation-config-json": _wrong_rotation,
+        "socket-options": _wrong_options,
+    }
+    told = _unlisted(key, value, version) or _beyond(key, value)
+    return told or (further[key](value) if key in further else None)
+
+
+def _unlisted(key: str, value: object, version: Version) -> str | None:
+    allowed = values(key, version)
+    parts: list[str] = [str(value)]
+    if key == "feature-gates":
+        parts = list(gates(value) or {})
+    elif isinstance(value, list | dict):
+        parts = list(value)
+    wrong = [part for part in parts if allowed is not None and part not in allowed]
+    if not wrong or allowed is None:
+        return None
+    near = difflib.get_close_matches(wrong[0], allowed, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    several = isinstance(value, list | dict) or key == "feature-gates"
+    told = f"{key} has {shown(wrong[0])}" if several else f"{key} is {shown(value)}"
+    names = [name for name in allowed if name]
+    takes = f"it takes {', '.join(names)}" if len(names) <= MANY else "see etcd's documentation for its names"
+    return f"{told}, which etcd {version} does not know{meant}; {takes}"
+
+
+def _beyond(key: str, value: object) -> str | None:
+    entry = _table()["keys"][key]
+    low, high = entry.get("range", (0, LARGEST))
+    if "range" in entry and isinstance(value, int) and not low <= value <= high:
+        return f"{key} is {shown(value)}, which should be {low} to {high}"
+    if entry.get("positive") and _nanoseconds(value) == 0:
+        return f"{key} is {shown(value)}, which should be more than 0"
+    return None
+
+
+def _wrong_retention(value: object) -> str | None:
+    if str(value).isdecimal() or _nanoseconds(value) is not None:
+        return None
+    return (
+        f"auto-compaction-retention is {shown(value)}, which should be hours as a whole number, a duration such as 5m, "
+        "or a number of revisions"
+    )
+
+
+def _wrong_options(value: object) -> str | None:
+    odd = (
+        [name for name, state in dict(value).items() if not isinstance(state, bool)]
+        if isinstance(value, dict)
+        else []
+    )
+    return f"socket-options has {shown(odd[0])} that is neither true nor false" if odd else None
+
+
+def _wrong_token(value: object, version: Version) -> str | None:
+    kind, *options = str(value).split(",")
+    pairs = [option.split("=") for option in options]
+    names = [pair[0] for pair in pairs]
+    if kind not in {"", "simple", "jwt"}:
+        return f"auth-token begins with {shown(kind)}, which should be simple or jwt"
+    if any(len(pair) != 2 for pair in pairs) or len(set(names)) != len(names):  # noqa: PLR2004 - a name and a value
+        return "auth-token has options that are not name=value, each once"
+    if kind != "jwt":
+        return None
+    odd = set(names) - {"sign-method", "pub-key", "priv-key", "ttl"}
+    method = dict(pairs).get("sign-method")
+    if odd:
+        return f"auth-token has the option {shown(min(odd))}, which should be sign-method, pub-key, priv-key or ttl"
+    methods = (*SIGN_METHODS, "EdDSA") if version >= Version(3, 6, 0) else SIGN_METHODS
+    if method not in methods:
+        return f"auth-token has the sign-method {shown(method)}, which should be one of {', '.join(methods)}"
+    return None
+
+
+def _wrong_rotation(value: object) -> str | None:
+    try:
+        right = isinstance(json.loads(str(value)), dict)
+    except ValueError:
+        right = False
+    return None if right else f"log-rotation-config-json is {shown(value)}, which should be a map in JSON"
 
 
 def _when(entry: Mapping[str, Any], version: Version) -> str:

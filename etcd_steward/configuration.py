@@ -164,11 +164,7 @@ def render(config: Config, version: Version) -> str:
     for key, value in content.items():
         if isinstance(value, str) and not value.isprintable():
             raise ValueError(f"found {value!r} for {key}, wanted one line of text")
-    ours = defaults(version)
-    chosen = {**ours, **config.extra}
-    if "feature-gates" in chosen:
-        both = (ours.get("feature-gates"), config.extra.get("feature-gates"))
-        chosen["feature-gates"] = {name: state for gates in both for name, state in _gates(gates).items()}
+    chosen = _together(config.extra, version)
     content.update({key: config_keys.written(key, chosen[key]) for key in sorted(chosen)})
     # Without a width nothing is folded.
     return HEADER + yaml.dump(
@@ -191,7 +187,19 @@ def check(extra: Mapping[str, object], version: Version) -> list[str]:
         problem = config_keys.problem(key, value, version)
         if problem:
             complaints.append(problem)
+    if not complaints:
+        complaints += config_keys.conflicts(_together(extra, version), version)
     return complaints + _timer_complaints(extra)
+
+
+def _together(extra: Mapping[str, object], version: Version) -> dict[str, object]:
+    """Put the user's own keys over ours; feature gates are put together one by one."""
+    ours = defaults(version)
+    chosen = {**ours, **extra}
+    if "feature-gates" in chosen:
+        both = (ours.get("feature-gates"), extra.get("feature-gates"))
+        chosen["feature-gates"] = {name: state for gates in both for name, state in _gates(gates).items()}
+    return chosen
 
 
 def advise(extra: Mapping[str, object]) -> list[str]:

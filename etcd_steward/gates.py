@@ -11,6 +11,8 @@ from etcd_steward.observed import ListedMember
 from etcd_steward.versions import Version, parse
 
 __all__ = [
+    "V2_KEY",
+    "V2_SKIP",
     "Unsure",
     "differing_hashes",
     "downgrade_due",
@@ -20,9 +22,12 @@ __all__ = [
     "strangers",
     "stray_downgrade",
     "v2_content",
+    "v2_cure",
 ]
 
 _CLEAN = "v2store No custom content found"
+# With this value in etcd_config a 3.6 starts over what the v2 interface has left (etcd#21850, from 3.6.13 on).
+V2_KEY, V2_SKIP = "v2-deprecation", "write-only-skip-check"
 
 
 class Unsure(ValueError):  # noqa: N818 - it is no error: the question may be put again
@@ -71,6 +76,26 @@ def v2_content(lines: list[str]) -> str:
     if any(line.startswith(_CLEAN) for line in lines):
         return ""
     return " ".join(line.removeprefix("v2store ") for line in lines[-2:])[:300] or "no answer"
+
+
+def v2_cure(said: Iterable[str]) -> str:
+    """Say what upstream offers against what the v2 interface has left, in settings of ours (etcd's guide to 3.6, V2 Store).
+
+    Args:
+        said: what `v2_content` returned for each member that has something.
+    """
+    texts = list(said)
+    if not all("custom" in text for text in texts):
+        return "see what etcdutl says, and run again"
+    if all("WAL" in text and "both" not in text for text in texts):
+        return (
+            "set etcd_config = {'snapshot-count': 1}, run deploys/etcd.py, write a few keys, take it out, run deploys/etcd.py "
+            "and then this again: what lies in the log alone goes with the next raft snapshot"
+        )
+    return (
+        "delete these keys by etcd's v2 interface and run again, or keep them unread at your own risk with "
+        f"etcd_config = {{'{V2_KEY}': '{V2_SKIP}'}} and etcd_version 3.6.13 or later"
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from etcd_steward import gates
+from etcd_steward import config_keys, gates
 from etcd_steward.backing_up import download, giver, take
 from etcd_steward.bolt import BoltError, bucket
 from etcd_steward.shell import Script
@@ -80,7 +80,7 @@ def unburden(run: Converge, step: Version) -> str:
     """
     # From 3.6 on etcdutl no longer knows the check, and etcd lists what its database holds: whoever is there has passed.
     below = behind(run.job().sight, step)
-    return (_v2_content(run, below) or _strangers(run, step)) if below else ""
+    return (_v2_content(run, step, below) or _strangers(run, step)) if below else ""
 
 
 def secure(run: Converge, step: Version) -> Secured:
@@ -234,8 +234,15 @@ def _lowered(run: Converge, members: list[Member], step: Version, *, downgrade: 
     return (_patiently(consented) if downgrade else "") or _patiently(migrated)
 
 
-def _v2_content(run: Converge, below: list[str]) -> str:
+def _skips_check(member: Member, step: Version) -> bool:
+    """Tell whether the operator has said that what the v2 interface left may stay (etcd's guide to 3.6)."""
+    word = member.settings.etcd_config.get(gates.V2_KEY)
+    return word == gates.V2_SKIP and gates.V2_SKIP in (config_keys.values(gates.V2_KEY, step) or [])
+
+
+def _v2_content(run: Converge, step: Version, below: list[str]) -> str:
     sight = run.job().sight
+    below = [host for host in below if not _skips_check(sight.cluster.member(host), step)]
 
     def look(member: Member) -> str:
         settings = member.settings
@@ -255,7 +262,7 @@ def _v2_content(run: Converge, below: list[str]) -> str:
     if not found:
         return ""
     told = "; ".join(f"{name}: {said}" for name, said in found.items())
-    return f"found that etcdutl does not call the v2 store empty ({told}), wanted it empty; next: see etcd's guide to 3.6, V2 Store"
+    return f"found that etcdutl does not call the v2 store empty ({told}), wanted it empty; next: {gates.v2_cure(found.values())}"
 
 
 def _strangers(run: Converge, step: Version) -> str:

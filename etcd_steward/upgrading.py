@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from etcd_steward import digests, versions
+from etcd_steward import configuration, digests, versions
 from etcd_steward.archives import without_digest
 from etcd_steward.errors import Complaint
 from etcd_steward.job import linked_release
@@ -143,7 +143,7 @@ def choose_path(sight: Sight, limit: set[str]) -> Path:
     below = {host for host, version in known.items() if host in limit and version.minor_line == "3.6"}
     path = replace(path, from_3_6=bool(below))
     complaints += _down(sight, limit, path, below)
-    complaints += _undigested(sight, path)
+    complaints += [*_undigested(sight, path), *_unreadable(sight, path)]
     return replace(path, complaints=tuple(complaints))
 
 
@@ -226,6 +226,22 @@ def _undigested(sight: Sight, path: Path) -> list[Complaint]:
         for complaint in without_digest(
             host, sight.cluster.settings, step.to, versions.SUPPORTED_ARCHES[state.machine]
         )
+    ]
+
+
+def _unreadable(sight: Sight, path: Path) -> list[Complaint]:
+    """Judge `etcd_config` by every release on the way, as a member that does not read it would be down by then."""
+    return [
+        Complaint(
+            member.host,
+            f"etcd_config: {text}",
+            f"keys and values that etcd {step.to} takes too, as it comes on the way",
+            "correct etcd_config, or upgrade in two runs, each with its own etcd_config",
+        )
+        for step in path.steps
+        if step.to != versions.parse(sight.cluster.settings.etcd_version)
+        for member in sight.cluster.members
+        for text in configuration.check(member.settings.etcd_config, step.to)
     ]
 
 

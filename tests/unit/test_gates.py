@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from etcd_steward import configuration, gates
 from etcd_steward.gates import (
     Unsure,
     differing_hashes,
@@ -248,3 +249,25 @@ def test_a_raft_snapshot_that_etcd_removes_meanwhile_is_not_missed(tmp_path: Pat
     assert "1.wal" in told
     assert "2.snap" in told
     assert "1.snap" not in told
+
+
+@pytest.mark.parametrize(
+    ("said", "setting"),
+    [
+        (["detected custom v2 content in WAL records"], "'snapshot-count': 1"),
+        (["detected custom content in v2store"], "write-only-skip-check"),
+        (["detected custom v2 content in both v2store and WAL records"], "write-only-skip-check"),
+        (
+            ["detected custom v2 content in WAL records", "detected custom content in v2store"],
+            "write-only-skip-check",
+        ),
+        (["no answer"], "run again"),
+        (["no answer", "detected custom v2 content in WAL records"], "run again"),
+    ],
+)
+def test_what_upstream_offers_against_v2_leftovers_is_told_in_settings_that_exist(
+    said: list[str], setting: str
+) -> None:
+    cure = gates.v2_cure(said)
+    assert setting in cure
+    assert configuration.check({"snapshot-count": 1, gates.V2_KEY: gates.V2_SKIP}, parse("3.6.13")) == []

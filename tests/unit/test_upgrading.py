@@ -69,6 +69,19 @@ def test_a_release_without_a_digest_for_a_hosts_machine_is_refused_before_anythi
     assert "3.7.1" in complaint.next
 
 
+def test_what_a_release_on_the_way_does_not_read_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    gates = {"feature-gates": {"FastLeaseKeepAlive": False}}
+    for running, wrong in (("3.5.33", True), ("3.6.14", False)):
+        sight = world(tmp_path / running, "3.7.1", dict.fromkeys(("n1", "n2", "n3"), running)).sight()
+        members = tuple(
+            replace(one, settings=one.settings.model_copy(update={"etcd_config": gates}))
+            for one in sight.cluster.members
+        )
+        path = choose_path(replace(sight, cluster=replace(sight.cluster, members=members)), ALL)
+        told = [complaint for complaint in path.complaints if "'FastLeaseKeepAlive'" in complaint.found]
+        assert [complaint.host for complaint in told] == (sorted(ALL) if wrong else [])
+
+
 def test_an_interrupted_upgrade_goes_on_with_the_members_that_are_behind(tmp_path: Path) -> None:
     made = world(tmp_path, "3.5.30", {"n1": "3.5.30", "n2": "3.4.23", "n3": "3.4.23"})
     assert steps(made) == ["3.5.30"]
