@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from etcd_steward import versions
+from etcd_steward import advisories, versions
 from etcd_steward.decisions import NO_ROOT, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
@@ -87,16 +87,8 @@ def unsafe_defragmentation(version: Version) -> str:
     Returns:
         The reason with its source; empty for a release that is right.
     """
-    crash = version < Version(3, 4, 22) or Version(3, 5, 0) <= version < Version(3, 5, 6)
-    if crash:
-        return "a crash while defragmenting may harm data (etcd#14685)"
-    fixed = {"3.5": 23, "3.6": 5}
-    if version < Version(3, 5, 0):
-        return "a snapshot applied while defragmenting may harm data, which is not fixed in 3.4 (etcd#20650)"
-    if version.patch < fixed.get(version.minor_line, 0):
-        better = f"{version.minor_line}.{fixed[version.minor_line]}"
-        return f"a snapshot applied while defragmenting may harm data, fixed in {better} (etcd#20650)"
-    return ""
+    found = [one for one in advisories.against(version) if one.bears_on == "defragment"]
+    return "; ".join(f"{one.told(version)} ({one.id})" for one in found)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from etcd_steward import certificate_report, configuration, snapshot_report, versions
+from pyinfra import logger
+
+from etcd_steward import advisories, certificate_report, configuration, snapshot_report, versions
 from etcd_steward.errors import Complaint
 from etcd_steward.leftovers import notes as left_behind
 from etcd_steward.observed import UNTENDED, see_cluster
@@ -15,6 +17,7 @@ from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
 
 if TYPE_CHECKING:
+    from etcd_steward.advisories import Advisory
     from etcd_steward.observed import HostState
     from etcd_steward.plan import Plan
     from etcd_steward.run import Sight
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
 
-__all__ = ["Verdict", "examine", "judge", "problems_of"]
+__all__ = ["Verdict", "examine", "judge", "known_faults", "problems_of", "tell_faults"]
 
 _TROUBLE = "see docs/troubleshooting.md"
 _RUN = "run deploys/etcd.py"
@@ -282,14 +285,50 @@ def _service(member: Member, state: HostState) -> list[str]:
     return [str(Complaint(member.host, found, "it started at boot", _RUN))]
 
 
-def _advice(sight: Sight) -> list[str]:
-    settings = sight.cluster.settings
+def known_faults(sight: Sight) -> dict[Version, list[Advisory]]:
+    """Say what the releases that run have against them; where none runs, the one that is wanted.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The advisories by release, which may be none.
+    """
     running = {str((state.endpoint.status or {}).get("version") or "") for state in sight.hosts.values()}
-    notes = []
-    for version in sorted(running - {""}) or [settings.etcd_version]:
+    found = {}
+    for text in running - {""} or {sight.cluster.settings.etcd_version}:
         try:
-            advice = versions.judge_target(versions.parse(version))
+            version = versions.parse(text)
         except ValueError:  # a release candidate, or a build of somebody's own
-            advice = []
-        notes += [f"etcd {version}: {one.text} ({one.source})" for one in advice]
-    return notes + [f"etcd_config: {text}" for text in configuration.advise(settings.etcd_config)]
+            continue
+        found[version] = advisories.against(version)
+    return {version: found[version] for version in sorted(found)}
+
+
+def _told_faults(sight: Sight) -> list[str]:
+    """Write what is known against the releases that run, a sentence each.
+
+    Args:
+        sight: what was seen.
+    """
+    return [
+        f"etcd {version}: {advice.text} ({advice.source})"
+        for version in known_faults(sight)
+        for advice in versions.judge_target(version)
+    ]
+
+
+def tell_faults(name: str, sight: Sight) -> None:
+    """Tell what is known against the releases that run, dry or not, before anything is changed.
+
+    Args:
+        name: the cluster's name.
+        sight: what was seen.
+    """
+    for line in _told_faults(sight):
+        logger.info(f"    {name}: {line}")
+
+
+def _advice(sight: Sight) -> list[str]:
+    extra = sight.cluster.settings.etcd_config
+    return _told_faults(sight) + [f"etcd_config: {text}" for text in configuration.advise(extra)]

@@ -16,7 +16,7 @@ from rich.text import Text
 from etcd_steward.certificate_report import days_by_kind
 from etcd_steward.facts.health import role
 from etcd_steward.plan import quorum
-from etcd_steward.report import Verdict
+from etcd_steward.report import Verdict, known_faults
 from etcd_steward.snapshot_report import latest
 from etcd_steward.snapshots import age
 from etcd_steward.work import ROLES
@@ -196,6 +196,10 @@ def as_json(sight: Sight, verdict: Verdict, now: datetime, overlay: FlannelStatu
             "voters_wanted": len(sight.cluster.members),
             "members": [asdict(row) for row in members],
             "problems": [asdict(problem) for problem in verdict.problems],
+            "advisories": {
+                str(version): [one.as_dict(version) for one in found]
+                for version, found in known_faults(sight).items()
+            },
             "notes": [*verdict.notes, *_notes(overlay)],
             **more,
         },

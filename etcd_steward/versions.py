@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etcd_steward import digests
+from etcd_steward import advisories, digests
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -57,12 +57,14 @@ class Advice:
         text: what is wrong with it, and from which release on it is right.
         source: where that is written.
         always: whether the refusal holds even when the operator insists.
+        cure: whether there is a release of the same line without it.
     """
 
     refuse: bool
     text: str
     source: str
     always: bool = False
+    cure: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,8 @@ NEWEST = {
 
 OLDEST_LINE, NEWEST_LINE = (3, 4), (3, 7)
 OLDEST_MAINTAINED = (3, 5)
+BEYOND_HARM = Version(3, 5, 6)  # 3.5.3 to 3.5.5 harm data too, though only by a crash while defragmenting
 MAINTAINED = tuple(line for line in NEWEST if line >= "3.5")
-
-# advisory -> (what it is, the first fixed patch release of each line)
-SECURITY_FIXES = {
-    "GHSA-xg4h-6gfc-h4m8": ("watches show keys that the user may not read", {"3.5": 33, "3.6": 14, "3.7": 1}),
-    "GHSA-6vch-q96h-7gc3": ("TLS clients can exhaust the server", {"3.5": 33, "3.6": 14, "3.7": 1}),
-    "CVE-2026-44283": ("transactions bypass permissions", {"3.4": 44, "3.5": 30, "3.6": 11, "3.7": 0}),
-}
 
 # Lowest release of a line from which the next one may be entered -> where that is written. To 3.6: 3.5.26 because of
 # zombie members (etcd#20967), 3.5.32 because its `etcdutl check v2store` reads the log too (etcd#20809).
@@ -190,31 +186,19 @@ def judge_target(version: Version) -> list[Advice]:
     if line > NEWEST_LINE:
         text = f"etcd {version.minor_line} is newer than 3.7, whose configuration etcd-steward knows"
         return [Advice(True, text, "the key table of etcd-steward", always=True)]
-    advice = []
-    if Version(3, 5, 0) <= version <= Version(3, 5, 2):
-        advice.append(
-            Advice(
-                True, "data of members may come to differ after a crash; wanted 3.5.6 or later", "etcd#13766"
-            )
-        )
-    if Version(3, 5, 3) <= version <= Version(3, 5, 5):
-        advice.append(
-            Advice(False, "a crash while defragmenting may harm data; 3.5.6 is right", "etcd#14685")
-        )
-    if version < Version(3, 4, 22):
-        advice.append(
-            Advice(False, "a crash while defragmenting may harm data; 3.4.22 is right", "etcd#14685")
-        )
+    known = advisories.against(version)
+    advice = [
+        Advice(True, f"{one.what}; wanted {BEYOND_HARM} or later", one.id) for one in known if one.refuse
+    ]
     if line < OLDEST_MAINTAINED:
         advice.append(
             Advice(False, f"etcd {version.minor_line} gets no more fixes", "etcd's versioning policy")
         )
-    for source, (what, fixed) in SECURITY_FIXES.items():
-        first = fixed.get(version.minor_line)
-        if first is None:
-            advice.append(Advice(False, f"{what}; not fixed in {version.minor_line}", source))
-        elif version.patch < first:
-            advice.append(Advice(False, f"{what}; fixed in {version.minor_line}.{first}", source))
+    advice += [
+        Advice(False, one.told(version), one.id, cure=one.cure(version) is not None)
+        for one in known
+        if not one.refuse
+    ]
     return advice
 
 

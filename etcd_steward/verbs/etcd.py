@@ -8,6 +8,7 @@ from pyinfra.api import deploy
 from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.operations import cluster, joining, membership, snapshot
+from etcd_steward.report import tell_faults
 from etcd_steward.schedule import schedule
 from etcd_steward.verbs.preparing import prepare
 
@@ -24,6 +25,7 @@ def etcd() -> None:
         return
     run: Converge = found.once("converge", lambda: Converge(found))
     job = run.job()
+    found.once("faults", lambda: tell_faults(found.name, job.sight))
     member = job.sight.cluster.member(host.name)
     state = job.sight.hosts[host.name]
 

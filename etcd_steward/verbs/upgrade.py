@@ -11,6 +11,7 @@ from etcd_steward.converge import Converge
 from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, release, upgrading
+from etcd_steward.report import tell_faults
 from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.upgrading import Path, choose_path
 from etcd_steward.versions import Version, judge_target, parse
@@ -100,6 +101,7 @@ def _path(found: ClusterRun) -> Path:
         if mode and there
     ]
     refuse([*path.complaints, *several])
+    tell_faults(found.name, sight)
     for number, step in enumerate(path.steps):
         if path.wants_raft_snapshots(number):
             logger.info(

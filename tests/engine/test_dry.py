@@ -155,3 +155,14 @@ def test_a_drill_removes_what_an_interrupted_one_has_left_on_any_host(world):
         host for host, commands in result.commands.items() if any("throw-away" in one for one in commands)
     }
     assert removed == {*HOSTS[1:]} - tried
+
+
+@pytest.mark.parametrize("verb", ["etcd", "upgrade", "status"])
+def test_what_is_known_against_the_running_release_is_told_and_fails_nothing(world, verb):
+    for host in world.hosts:
+        world.show(host, "converged", version="3.6.8")
+    result = run_deploy(world.hosts, getattr(verbs, verb), mode="run" if verb == "status" else "dry")
+    told = result.stdout if verb == "status" else result.log
+    assert (result.refused, result.failed) == ("", set())
+    assert "etcd 3.6.8: " in told
+    assert "(CVE-2026-33413)" in told

@@ -54,7 +54,7 @@ def test_an_inventory_makes_a_cluster_of_three_members_without_complaint(name: s
 @pytest.mark.parametrize("name", seeds.INVENTORIES)
 def test_an_example_installs_a_release_against_which_nothing_is_known(name: str) -> None:
     version = versions.parse(cluster_of(name).settings.etcd_version)
-    assert versions.judge_target(version) == []
+    assert [one for one in versions.judge_target(version) if one.cure or one.refuse] == []
     assert not cluster_of(name).settings.etcd_force_version
 
 

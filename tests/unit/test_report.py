@@ -31,7 +31,9 @@ def problems(world, **more):
 def test_three_healthy_voters_have_no_problem_and_need_no_note(world):
     found = verdict(world)
     assert found.problems == ()
-    assert found.notes == ()
+    # A fault without a cure in its line is told of a release that is the newest, too.
+    assert [note for note in found.notes if not note.startswith(f"etcd {DEFAULT}: ")] == []
+    assert all("not fixed in" in note for note in found.notes)
 
 
 def test_every_problem_says_what_was_found_what_was_wanted_and_what_to_do(world):
@@ -223,7 +225,9 @@ def test_another_release_is_a_note_for_status_and_a_problem_after_converging(wor
 def test_what_is_known_against_the_running_release_is_a_note(world):
     for host in world.hosts:
         world.show(host, "converged", version="3.5.16")
-    assert [note for note in verdict(world).notes if note.startswith("etcd 3.5.16: ") and "GHSA" in note]
+    assert [
+        note for note in verdict(world).notes if note.startswith("etcd 3.5.16: ") and "CVE-2026-33413" in note
+    ]
 
 
 def test_settings_that_work_but_are_unwise_are_a_note(tmp_path):

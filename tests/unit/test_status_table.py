@@ -16,7 +16,7 @@ from tests.engine.fakes import World
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 # docs/status.md tells these keys; machines rely on them.
-KEYS = "cluster id time healthy leader voters voters_wanted members problems notes"
+KEYS = "cluster id time healthy leader voters voters_wanted members problems advisories notes"
 MEMBER_KEYS = (
     "host member state why id version role db_size db_in_use raft_index raft_applied raft_term "
     "certificate_days ca_days service enabled alarms clock_skew snapshot_age aside"
@@ -162,7 +162,27 @@ def test_json_tells_the_whole_cluster(world):
     assert value["healthy"] is True
     assert (value["cluster"], value["id"], value["leader"]) == ("etcd", world.record.id, "n1")
     assert (value["voters"], value["voters_wanted"]) == (3, 3)
-    assert (value["problems"], value["notes"]) == ([], [])
+    assert value["problems"] == []
+    assert [note for note in value["notes"] if not note.startswith(f"etcd {DEFAULT}: ")] == []
+
+
+def test_json_has_what_is_known_against_the_releases_that_run_and_a_cluster_is_healthy_all_the_same(world):
+    world.show("@fake/n1", "converged", version="3.5.27")
+    value = json.loads(as_json(*judged(world), NOW))
+    assert value["healthy"] is True
+    assert list(value["advisories"]) == ["3.5.27", str(DEFAULT)]
+    found = {one["id"]: one for one in value["advisories"]["3.5.27"]}
+    assert found["CVE-2026-33413"] == {
+        "id": "CVE-2026-33413",
+        "aliases": ["GHSA-q8m4-xhhv-38mg"],
+        "kind": "security",
+        "severity": "high",
+        "what": found["CVE-2026-33413"]["what"],
+        "fixed_in": "3.5.28",
+        "source": "https://github.com/etcd-io/etcd/security/advisories/GHSA-q8m4-xhhv-38mg",
+    }
+    assert found["etcd#18667"]["fixed_in"] is None
+    assert [note for note in value["notes"] if note.startswith("etcd 3.5.27: ")]
 
 
 def test_the_documentation_tells_every_key():

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcd_steward import digests, versions
+from etcd_steward import advisories, digests, versions
 from etcd_steward.versions import Version, hops, judge_target, parse
 
+MARCH = {"CVE-2026-33413", "CVE-2026-33343"}
 NUMBER = st.integers(min_value=0, max_value=999)
 
 
@@ -38,8 +39,8 @@ def test_versions_are_ordered_by_number_and_not_by_text():
     assert parse("3.5.9") < parse("3.5.10") < parse("3.10.0")
 
 
-def test_nothing_speaks_against_the_default():
-    assert judge_target(versions.DEFAULT) == []
+def test_nothing_that_another_release_of_its_line_cures_speaks_against_the_default():
+    assert [one for one in judge_target(versions.DEFAULT) if one.cure or one.refuse] == []
 
 
 def test_the_default_is_the_newest_3_6_whose_archives_can_be_checked_on_both_main_architectures():
@@ -94,8 +95,11 @@ def test_there_is_no_way_where_no_release_of_a_line_between_has_a_digest():
         hops(parse("3.4.23"), parse("3.6.14"), versions.carried(["arm"]))
 
 
-def test_the_newest_of_each_maintained_line_has_the_known_security_fixes():
-    assert [judge_target(versions.NEWEST[line]) for line in versions.MAINTAINED] == [[], [], []]
+def test_what_is_known_against_the_newest_of_a_maintained_line_has_no_cure_in_that_line():
+    for line in versions.MAINTAINED:
+        advice = judge_target(versions.NEWEST[line])
+        assert not [one for one in advice if one.cure or one.refuse]
+        assert {one.source for one in advice} == ({"etcd#18667"} if line < "3.7" else set())
 
 
 @pytest.mark.parametrize("patch", [0, 1, 2])
@@ -119,15 +123,52 @@ def test_lines_whose_configuration_is_unknown_are_refused_even_when_forced(text)
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
-        ("3.5.32", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3"}),
-        ("3.6.10", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3", "CVE-2026-44283"}),
-        ("3.7.0", {"GHSA-xg4h-6gfc-h4m8", "GHSA-6vch-q96h-7gc3"}),
+        ("3.4.43", {"CVE-2026-44283", "CVE-2026-59818", "CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.5.27", {*MARCH, "CVE-2026-44283", "CVE-2026-59818", "CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.5.32", {"CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.6.8", {*MARCH, "CVE-2026-44283", "CVE-2026-59818", "CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.6.9", {"CVE-2026-44283", "CVE-2026-59818", "CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.6.12", {"CVE-2026-59818", "CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.6.13", {"CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.7.0", {"CVE-2026-73499", "CVE-2026-73500"}),
+        ("3.7.1", set()),
     ],
 )
 def test_f44_missing_security_fixes_are_named(text, missing):
     advice = judge_target(parse(text))
-    assert {item.source for item in advice} == missing
+    assert {item.source for item in advice if item.source.startswith("CVE")} == missing
     assert not any(item.refuse for item in advice)
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("3.5.16", {"etcd#18799", "etcd#20650", "etcd#21417", "etcd#18667"}),
+        ("3.5.17", {"etcd#20650", "etcd#21417", "etcd#18667"}),
+        ("3.4.41", {"etcd#21417", "etcd#18667"}),
+        ("3.4.42", {"etcd#18667"}),
+        ("3.6.8", {"etcd#21417", "etcd#18667"}),
+        ("3.6.16", {"etcd#18667"}),
+        ("3.7.0", set()),
+    ],
+)
+def test_faults_of_the_data_are_named_with_the_release_that_mends_them(text, faults):
+    found = [one for one in advisories.against(parse(text)) if one.kind == "data"]
+    assert {one.id for one in found} == faults
+    for one in found:
+        cure = one.cure(parse(text))
+        assert cure is None or not one.has(parse(cure))
+
+
+def test_every_advisory_has_a_source_and_ends_at_a_release_of_its_own_line():
+    ids = [name for one in advisories.advisories() for name in (one.id, *one.aliases)]
+    assert len(ids) == len(set(ids))
+    for one in advisories.advisories():
+        assert one.source.startswith("https://github.com/etcd-io/etcd/")
+        assert (one.kind == "security") == one.id.startswith("CVE-")
+        for line, (first, fixed) in one.lines.items():
+            assert line in versions.NEWEST
+            assert fixed is None or first < fixed <= versions.NEWEST[line].patch
 
 
 def test_the_end_of_3_4_is_told():
