@@ -58,8 +58,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     sharing.share_out(config, items)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[RUN].close()  # before pytest's summary, which has the last word
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[RUN].close()
+    config.stash[RUN].close()  # also where no session came about
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist starts its workers
