@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from etcd_steward import configuration, flannel, versions
+from etcd_steward import configuration, flannel, kubeadm_fields, versions
 from etcd_steward.archives import without_digest
 from etcd_steward.digests import MAIN_ARCHES
 from etcd_steward.errors import Complaint
@@ -101,6 +101,7 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
                 ),
             )
     complaints += _pods(host, settings)
+    complaints += _kubernetes(host, settings)
     files = [settings.certificate_path(kind, "member") for kind in CERTIFICATE_FILES]
     doubles = sorted({path for path in files if files.count(path) > 1})
     if doubles:
@@ -151,6 +152,12 @@ def _digests(host: str, settings: Settings, version: Version) -> list[Complaint]
         for name, release in programs.items()
         if release and not given[name]
     ]
+
+
+def _kubernetes(host: str, settings: Settings) -> list[Complaint]:
+    against = kubeadm_fields.judge_pods(settings.etcd_kubernetes_pod_subnet, settings.etcd_kubernetes_config)
+    cure = "correct etcd_kubernetes_pod_subnet, or node-cidr-mask-size in extraArgs of controllerManager"
+    return [Complaint(host, *against, cure)] if against else []
 
 
 def _pods(host: str, settings: Settings) -> list[Complaint]:

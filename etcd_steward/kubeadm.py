@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from etcd_steward import versions
 from etcd_steward.addresses import is_address_or_name, is_ip
 from etcd_steward.binaries import Program
 from etcd_steward.versions import Version
-from etcd_steward.yaml_text import is_plain, yaml_text
+from etcd_steward.yaml_text import yaml_text
 
 __all__ = [
     "CA",
@@ -22,8 +20,6 @@ __all__ = [
     "KEY",
     "TOOLS",
     "ControlPlane",
-    "check_config",
-    "check_networks",
     "config",
     "judge_etcd",
     "parse_endpoint",
@@ -50,30 +46,6 @@ OLDEST, NEWEST = (1, 31), (1, 36)
 # `MinExternalEtcdVersion` of 1.31.14 and 1.36.3, and of what lies between; 1.36.3 was seen to refuse 3.5.16 with
 # "[ERROR ExternalEtcdVersion]").
 MINIMUM_ETCD = {(1, minor): Version(3, 5, 24) for minor in range(OLDEST[1], NEWEST[1] + 1)}
-
-# Fields of v1beta4's ClusterConfiguration (kubernetes, cmd/kubeadm/app/apis/kubeadm/v1beta4/types.go).
-FIELDS = frozenset(
-    {
-        "apiServer",
-        "caCertificateValidityPeriod",
-        "certificateValidityPeriod",
-        "certificatesDir",
-        "clusterName",
-        "controlPlaneEndpoint",
-        "controllerManager",
-        "dns",
-        "encryptionAlgorithm",
-        "etcd",
-        "featureGates",
-        "imageRepository",
-        "kubernetesVersion",
-        "networking",
-        "proxy",
-        "scheduler",
-    }
-)
-# What settings of their own or the cluster give; certificates lie where kubeadm looks for them.
-RESERVED = frozenset({"controlPlaneEndpoint", "etcd", "kubernetesVersion", "certificatesDir"})
 
 
 @dataclass(frozen=True)
@@ -165,53 +137,6 @@ def _merged(ours: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
             {**value, **known} if isinstance(known, Mapping) and isinstance(value, Mapping) else value
         )
     return merged
-
-
-def check_config(values: Mapping[str, Any]) -> None:
-    """Judge the fields that the operator adds to ClusterConfiguration; kubeadm passes over what it does not know.
-
-    Args:
-        values: the fields.
-
-    Raises:
-        ValueError: a field or a value is not the operator's to set, or none of v1beta4.
-    """
-    for key, value in values.items():
-        if key not in FIELDS:
-            near = difflib.get_close_matches(str(key), FIELDS, n=1)
-            raise ValueError(
-                f"fields of kubeadm's v1beta4 ClusterConfiguration{f', such as {near[0]}' if near else ''}"
-            )
-        if key in RESERVED:
-            raise ValueError(
-                f"other fields than {key}, which etcd_kubernetes_… settings or the cluster itself give"
-            )
-        if not is_plain(value):
-            raise ValueError(f"texts, whole numbers, True, False, lists and dictionaries for {key}")
-        arguments = value.get("extraArgs", []) if isinstance(value, Mapping) else []
-        if not isinstance(arguments, list) or not all(
-            isinstance(one, Mapping) and set(one) == {"name", "value"} for one in arguments
-        ):
-            raise ValueError(
-                f"a list of {{'name': …, 'value': …}} as extraArgs of {key}, which v1beta4 made of the dictionary before"
-            )
-
-
-def check_networks(value: str) -> None:
-    """Judge a network for pods or services: one, or one of each family.
-
-    Args:
-        value: such as 10.244.0.0/16 or 10.244.0.0/16,fd00:10::/56.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        networks = [ipaddress.ip_network(part) for part in value.split(",")]
-    except ValueError:
-        networks = []
-    if not networks or "/" not in value or len(networks) > len({network.version for network in networks}):
-        raise ValueError("a network such as 10.244.0.0/16, or one of each family with a comma between them")
 
 
 def parse_endpoint(value: str) -> str:

@@ -85,8 +85,12 @@ def configured(planes: ControlPlanes) -> Commands:
         yield StringCommand("# put", CONFIG)
         return
     if planes.looks[host.name].admin:
+        # A kubeadm that has meanwhile been upgraded by hand would refuse what this control plane was made with.
         host.log(f"{CONFIG}: what was made with it stays as it is; see docs/kubernetes.md for changes")
-    yield writing(files)
+        yield writing(files)
+        return
+    before = f"if [ -f {CONFIG} ]; then cp -p {CONFIG} {CONFIG}.before; fi"
+    yield writing(files, before, script("kubeadm-validate.sh", config=CONFIG) + "")
 
 
 @operation()

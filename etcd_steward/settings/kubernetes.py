@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
-from etcd_steward import kubeadm
+from etcd_steward import kubeadm, kubeadm_fields
 from etcd_steward.settings.key import Keys, key
 from etcd_steward.values import Address, Digests, HostPath, Ip, Mirror, Word
 
@@ -14,12 +14,12 @@ __all__ = ["KubernetesSettings"]
 
 
 def _networks(value: str) -> str:
-    kubeadm.check_networks(value)
+    kubeadm_fields.check_networks(value)
     return value
 
 
 def _config(value: dict[str, Any]) -> dict[str, Any]:
-    kubeadm.check_config(value)
+    kubeadm_fields.check_config(value)
     return value
 
 

@@ -238,6 +238,16 @@ def test_kubeadm_init_is_run_only_when_asked_on_the_first_host_and_never_again(m
     assert ran_init(front.run()) == []
 
 
+def test_kubeadm_judges_its_configuration_before_anything_is_made_with_it(make):
+    front = make(etcd_kubernetes_init=True)
+    result = front.run()
+    (writes,) = [one for one in result.commands[CP1] if f"put {CONFIG} " in one]
+    steps = [f"put {CONFIG} ", 'kubeadm config validate --config "$config"']
+    assert sorted(steps, key=writes.index) == steps
+    (inits,) = [one for one in result.commands[CP1] if "kubeadm init --config" in one]
+    assert result.commands[CP1].index(writes) < result.commands[CP1].index(inits)
+
+
 def test_a_failed_init_fails_the_run(make):
     front = make(etcd_kubernetes_init=True)
     front.fails = True

@@ -1,5 +1,7 @@
 """What is promised about kubeadm's configuration and about the releases of etcd that it takes."""
 
+import os
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from etcd_steward import kubeadm
 from etcd_steward.settings import read_settings
+from etcd_steward.shell import script
 from etcd_steward.versions import NEWEST, parse
 from etcd_steward.yaml_text import is_plain, yaml_text
 
@@ -119,11 +122,109 @@ def test_a_text_stays_a_text_for_readers_of_older_yaml(value):
         ({"apiServer": {"extraArgs": {"v": "2"}}}, "as extraArgs of apiServer"),
         ({"clusterName": "a\nb"}, "for clusterName"),
         ({"dns": {"x": 1.5}}, "for dns"),
+        # As kubeadm 1.36.2 refuses them, see kubeadm-validate-variants.
+        (
+            {"apiServer": {"extraArgs": [{"name": "profiling", "value": False}]}},
+            "texts as values of extraArgs",
+        ),
+        ({"scheduler": {"extraArgs": [{"name": "v", "value": 2}]}}, "texts as values of extraArgs"),
+        ({"apiServer": {"certSAN": ["a"]}}, "such as certSANs, and no certSAN"),
+        (
+            {"apiServer": {"extraVolumes": [{"name": "a", "hostPath": "/a", "hostpath": "/b"}]}},
+            "fields of apiServer.extraVolumes[0] that v1beta4 has, such as hostPath",
+        ),
+        ({"apiServer": {"extraEnvs": {"name": "a"}}}, "a list as apiServer.extraEnvs"),
+        ({"networking": {"podNetwork": "a"}}, "fields of networking that v1beta4 has"),
+        ({"proxy": True}, "a dictionary as proxy"),
+        ({"encryptionAlgorithm": "RSA-1"}, "one of ECDSA-P256, ECDSA-P384, RSA-2048"),
     ],
 )
 def test_fields_that_kubeadm_would_pass_over_or_that_are_ours_are_refused(value, wanted):
     _, (complaint,) = read_settings("n1", {"etcd_kubernetes_config": value})
     assert wanted in complaint.wanted
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"apiServer": {"extraArgs": [{"name": "profiling", "value": "false"}], "certSANs": ["a"]}},
+        {
+            "apiServer": {
+                "extraVolumes": [{"name": "a", "hostPath": "/a", "mountPath": "/a", "readOnly": True}]
+            }
+        },
+        {"scheduler": {"extraEnvs": [{"name": "a", "value": "b"}]}},
+        {"dns": {"imageTag": "v1"}, "proxy": {"disabled": True}, "networking": {"dnsDomain": "a.example"}},
+        {"encryptionAlgorithm": "ECDSA-P384", "featureGates": {"A": True}},
+    ],
+)
+def test_fields_of_v1beta4_are_taken_at_any_depth(value):
+    found, complaints = read_settings("n1", {"etcd_kubernetes_config": value})
+    assert complaints == []
+    assert found.etcd_kubernetes_config == value
+
+
+SIZE = [{"name": "node-cidr-mask-size", "value": "28"}]
+SIZE6 = [{"name": "node-cidr-mask-size-ipv6", "value": "80"}]
+OFF = [{"name": "allocate-node-cidrs", "value": "false"}]
+
+
+@pytest.mark.parametrize(
+    ("subnet", "arguments", "taken"),
+    [
+        ("10.244.0.0/16", [], True),
+        ("10.244.0.0/24", [], True),
+        ("10.244.0.0/26", [], False),
+        ("10.244.0.0/26", SIZE, True),
+        ("10.0.0.0/8", SIZE, False),
+        ("10.244.0.0/26", OFF, True),
+        ("fd00::/48", [], True),
+        ("fd00::/40", [], False),
+        ("10.244.0.0/16,fd00::/64", [], True),
+        ("10.244.0.0/16,fd00::/65", [], False),
+        ("10.244.0.0/16,fd00::/65", SIZE6, True),
+    ],
+)
+def test_every_node_can_get_a_part_of_the_pods_network(subnet, arguments, taken):
+    data = {"etcd_kubernetes_pod_subnet": subnet, "etcd_address": "10.0.0.1"}
+    data["etcd_kubernetes_config"] = {"controllerManager": {"extraArgs": arguments}} if arguments else {}
+    _, wrong = read_settings("n1", data)
+    assert (wrong == []) is taken
+
+
+def refuse(tmp_path, says, ends, earlier=None):
+    """Let a stand-in for kubeadm judge a configuration."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "kubeadm").write_text(f"#!/bin/sh\necho '{says}' >&2\nexit {ends}\n")
+    (tools / "kubeadm").chmod(0o755)
+    config = tmp_path / "config.yaml"
+    config.write_text("new\n")
+    if earlier:
+        (tmp_path / "config.yaml.before").write_text(earlier)
+    command = script("kubeadm-validate.sh", config=str(config)) + ""
+    path = f"{tools}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["sh", "-ec", command], capture_output=True, text=True, check=False, env={"PATH": path}
+    )
+
+
+@pytest.mark.parametrize("earlier", [None, "earlier\n"])
+def test_a_configuration_that_kubeadm_refuses_never_takes_its_place(tmp_path, earlier):
+    says = 'error: strict decoding error: unknown field "apiServer.certSAN"'
+    done = refuse(tmp_path, f"W1128 a warning\n{says}", 1, earlier)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "warning" not in done.stderr
+    assert (tmp_path / "config.yaml.refused").read_text() == "new\n"
+    left = tmp_path / "config.yaml"
+    assert (left.read_text() if left.exists() else None) == earlier
+
+
+def test_a_configuration_that_kubeadm_takes_stays(tmp_path):
+    done = refuse(tmp_path, "W1128 a warning", 0, "earlier\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"tools", "config.yaml"}
 
 
 @pytest.mark.parametrize(
