@@ -103,7 +103,7 @@ def _check_inner(path: str, value: Any, known: Any) -> None:
             _check_inner(f"{path}[{number}]", one, known[0])
         return
     if isinstance(known, tuple) or not isinstance(value, Mapping):
-        raise ValueError(f"a {'list' if isinstance(known, tuple) else 'dictionary'} as {path}")
+        raise ValueError(f"a {'list' if isinstance(known, tuple) else 'dictionary'} as {path}")  # noqa: TRY004 - as all settings
     for key, inner in value.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
