@@ -220,6 +220,11 @@ def _lowered(run: Converge, members: list[Member], step: Version, *, downgrade: 
         refused = _lead(asked, _newest(members, statuses), step.minor_line)
         if not refused or gates.downgrading(_statuses(asked, members).values()) == step.minor_line:
             return ""
+        before = gates.downgrading(statuses.values())
+        if before not in {"", step.minor_line}:
+            # One step after the other: etcd ends a downgrade that all members have gone with its next look, some seconds later
+            # (`DefaultDowngradeCheckTime` of embed/config.go, 5 s), and refuses another one until then.
+            raise gates.Unsure(f"found a downgrade to {before} that etcd has not ended yet ({refused})")
         return f"found that etcd refuses the downgrade ({refused}), wanted its consent; next: see etcd's downgrade guide"
 
     def migrated() -> str:

@@ -128,6 +128,11 @@ class Climbing(Living):
         self.led.append((host, line))
         if self.versions[host].startswith(("3.4.", "3.5.")):
             return ['refused Error: unknown command "downgrade" for "etcdctl"']
+        if line != "none" and self.target not in {"", line}:
+            # etcd itself ends a downgrade that all have gone, some seconds after the last.
+            if all(version.startswith(f"{self.target}.") for version in self.versions.values()):
+                self.target = ""
+            return ["refused Error: etcdserver: cluster has a downgrade job in progress"]
         self.target = "" if line == "none" else line
         return ["agreed"]
 
