@@ -246,7 +246,7 @@ def _unsafe(sight: Sight, statuses: Mapping[str, Mapping[str, Any]], due: list[s
 
 def _outage(sight: Sight) -> list[Complaint]:
     cluster = sight.cluster
-    voters = len(sight.seen.voters) if sight.seen else len(cluster.members)
+    voters = sight.voters
     if voters - 1 >= quorum(voters) or cluster.settings.etcd_allow_outage:
         return []
     found = f"{voters} voters, so that nobody can write while one of them defragments"

@@ -90,7 +90,7 @@ def to_do(job: Job) -> list[str]:
 
 def _outage(job: Job) -> list[Complaint]:
     sight, cluster = job.sight, job.sight.cluster
-    voters = len(sight.seen.voters) if sight.seen else len(cluster.members)
+    voters = sight.voters
     stopped = [host for host in job.order if job.works[host].restart]
     moves = [host for host in job.joins if job.plan.decisions[host].action == "move"]
     stopped += [host for host in moves if sight.hosts[host].service.running]

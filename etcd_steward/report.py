@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Verdict", "examine", "judge", "known_faults", "problems_of", "tell_faults"]
 
 _TROUBLE = "see docs/troubleshooting.md"
-_RUN = "run deploys/etcd.py"
+# What brings a member to what is wanted, by how it runs.
+_RUNS = {"service": "run deploys/etcd.py", "static_pod": "run deploys/static_pods.py"}
 _MAINTAIN = "run deploys/maintain.py"
 
 
@@ -148,10 +149,14 @@ def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] 
             continue
         refused = {refusal.host for refusal in plan.refusals}
         # Running deploys/etcd.py is no advice where it would refuse.
-        problems += [one for one in _ailments(sight, member) if one.next != _RUN or one.host not in refused]
+        problems += [
+            one
+            for one in _ailments(sight, member)
+            if one.next not in _RUNS.values() or one.host not in refused
+        ]
         if state.reached:
             ended, ending = certificate_report.judged(member, state, now)
-            problems += [one for one in ended if one.next != _RUN or one.host not in refused]
+            problems += [one for one in ended if one.next not in _RUNS.values() or one.host not in refused]
             notes += ending + _service(member, state)
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
             notes += [str(skewed)] if skewed else []
@@ -196,20 +201,21 @@ def _voters(sight: Sight) -> list[Complaint]:
             sight.cluster.name,
             f"{len(sight.seen.voters)} voters",
             f"{expected} (quorum {quorum(expected)})",
-            _RUN,
+            _RUNS[sight.cluster.settings.etcd_runtime],
         ),
     ]
 
 
 def _ailments(sight: Sight, member: Member) -> list[Complaint]:
     state, host = sight.hosts[member.host], member.host
+    run = _RUNS[member.settings.etcd_runtime]
     if not state.reached:
         return [Complaint(host, f"no answer ({state.problem})", "the host within reach", "bring it back")]
     complaints = []
     if not state.service.exists and not state.endpoint.healthy:
-        return [Complaint(host, "no etcd", f"the member {member.name}", _RUN)]
+        return [Complaint(host, "no etcd", f"the member {member.name}", run)]
     if not state.endpoint.healthy and not state.service.running:
-        complaints.append(Complaint(host, f"etcd {state.service.word}", "it running", _RUN))
+        complaints.append(Complaint(host, f"etcd {state.service.word}", "it running", run))
     elif not state.endpoint.healthy:
         said = state.endpoint.error or "no answer"
         complaints.append(Complaint(host, f"an unhealthy endpoint ({said})", "it healthy", _TROUBLE))
@@ -221,7 +227,7 @@ def _ailments(sight: Sight, member: Member) -> list[Complaint]:
         complaints.append(Complaint(host, f"the alarm {alarms}", "none", cure))
     if any(record.open for place, record in sight.records.items() if place == host):
         found = "a cluster that has not yet passed its gate"
-        complaints.append(Complaint(host, found, "one that has", _RUN))
+        complaints.append(Complaint(host, found, "one that has", run))
     return complaints
 
 
@@ -276,13 +282,17 @@ def _all_behind(sight: Sight) -> list[str]:
 
 
 def _service(member: Member, state: HostState) -> list[str]:
+    settings, run = member.settings, _RUNS[member.settings.etcd_runtime]
     if f"({UNTENDED} " in state.service.word:
         wanted = "kubelet running, which starts it again where it ends"
-        return [str(Complaint(member.host, f"etcd {state.service.word}", wanted, _RUN))]
+        return [str(Complaint(member.host, f"etcd {state.service.word}", wanted, run))]
     if not state.service.exists or state.service.enabled:
         return []
-    found = f"the service {member.settings.etcd_service} not enabled"
-    return [str(Complaint(member.host, found, "it started at boot", _RUN))]
+    if settings.pod and not state.service.definition:
+        found, wanted = f"no {settings.manifest_path}", "the manifest that kubelet starts the member from"
+        return [str(Complaint(member.host, found, wanted, run))]
+    found = f"the service {'kubelet' if settings.pod else settings.etcd_service} not enabled"
+    return [str(Complaint(member.host, found, "it started at boot", run))]
 
 
 def known_faults(sight: Sight) -> dict[Version, list[Advisory]]:

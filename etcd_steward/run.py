@@ -61,6 +61,11 @@ class Sight:
     records: Mapping[str, Record]
     credentials: Credentials
 
+    @property
+    def voters(self) -> int:
+        """How many voters the cluster has, also those that the inventory does not know; without an answer, how many it should have."""
+        return len(self.seen.voters) if self.seen else len(self.cluster.members)
+
     def decide(self) -> Plan:
         """Decide every host's action; the plan may hold refusals."""
         forget = self.cluster.settings.etcd_forget_cluster

@@ -253,9 +253,9 @@ def _summary(sight: Sight, verdict: Verdict) -> Text:
     word, style = ("not healthy", "bold red") if verdict.problems else ("healthy", "bold green")
     count = len(sight.cluster.members)
     well = sum(state.endpoint.healthy and not state.endpoint.alarms for state in sight.hosts.values())
-    return Text(
-        f"{sight.cluster.name}: {word}, {well} of {count} members healthy, quorum {quorum(count)}", style
-    )
+    voters = sight.voters
+    told = f"quorum {quorum(voters)}" if voters == count else f"quorum {quorum(voters)} of {voters} voters"
+    return Text(f"{sight.cluster.name}: {word}, {well} of {count} members healthy, {told}", style)
 
 
 def _table(sight: Sight, now: datetime, width: int) -> Table:

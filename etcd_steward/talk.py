@@ -29,6 +29,7 @@ __all__ = [
     "await_healthy",
     "ctl",
     "hand_over",
+    "kubelets_error",
     "last_errors",
     "look_at",
     "reach_peers",
@@ -237,6 +238,47 @@ def why_it_ended(lines: list[str]) -> str:
             if found is not None:
                 return found.strip()
     errors = [line for line in lines if _START not in line and not _TRACE.search(line)]
+    return errors[-1].strip() if errors else ""
+
+
+# As klog writes an error: its letter, the date, and where in the source it was.
+_KUBELETS_ERROR = re.compile(r"(?:^|\s)E\d{4} \S+\s+\d+ \S+:\d+\] (.*)")
+_KUBELET_ENDED = "Main process exited"
+
+
+def kubelets_error(run: ClusterRun, member: Member) -> str:
+    """Fetch why kubelet itself does not come up, where that is why a static pod does not.
+
+    Args:
+        run: the run.
+        member: whose host.
+
+    Returns:
+        kubelet's last error before it ended last; empty where it goes on, or where members are services.
+    """
+    if not member.settings.pod:
+        return ""
+    # What was long ago is not why it does not come up now.
+    since = member.settings.etcd_timeout + 60
+    told = f"journalctl -u kubelet --since=-{since}s -n 2000 --no-pager -o cat 2>/dev/null"
+    kept = f"{told} | grep -E '^E[0-9]{{4}} |{_KUBELET_ENDED}' | tail -n 200"
+    return why_kubelet_ended(ask(run, member.host, Script("kubelets-log", kept)))[:400]
+
+
+def why_kubelet_ended(lines: list[str]) -> str:
+    """Choose the line of kubelet's journal that says why it ended.
+
+    Args:
+        lines: those that tell of errors and of its ends; others are passed over.
+
+    Returns:
+        Its last error before it ended last; empty where it has not ended, or told no error.
+    """
+    ends = [at for at, line in enumerate(lines) if _KUBELET_ENDED in line]
+    if not ends:
+        return ""
+    begin = ends[-2] + 1 if len(ends) > 1 else 0
+    errors = [found[1] for line in lines[begin : ends[-1]] if (found := _KUBELETS_ERROR.search(line))]
     return errors[-1].strip() if errors else ""
 
 

@@ -18,7 +18,7 @@ from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
 from etcd_steward.replacing import replacing
 from etcd_steward.runtimes import runtime
-from etcd_steward.talk import await_healthy, hand_over, last_errors, look_at
+from etcd_steward.talk import await_healthy, hand_over, kubelets_error, last_errors, look_at
 from etcd_steward.upgrading import running_versions
 
 if TYPE_CHECKING:
@@ -155,6 +155,10 @@ def show_error(run: Converge, host: Host, member: Member) -> None:
     error = last_errors(run.cluster_run, member)
     if error:
         host.log_styled(f"etcd's last error: {error}", fg="yellow")
+    # Without a kubelet there is no etcd, and what its log holds is of an earlier life.
+    error = kubelets_error(run.cluster_run, member)
+    if error:
+        host.log_styled(f"kubelet has ended; its last error: {error}", fg="yellow")
 
 
 def other_voters(sight: Sight, member: Member) -> dict[str, str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -389,3 +392,16 @@ def test_crio_is_published_where_its_project_publishes_it() -> None:
     assert crio.program("v1.36.3", "amd64", "https://m.example.org/").url == (
         "https://m.example.org/cri-o.amd64.v1.36.3.tar.gz"
     )
+
+
+def test_kubelet_starts_without_a_word_where_there_is_no_check_yet(tmp_path: Path) -> None:
+    lines = content("/etc/systemd/system/kubelet.service.d/30-etcd-steward.conf").splitlines()
+    (before,) = [line for line in lines if line.startswith("ExecStartPre=")]
+    check = tmp_path / "check"
+    command = shlex.split(
+        before.removeprefix("ExecStartPre=-").replace("/etc/etcd-steward/etcd-start", str(check))
+    )
+    none = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "")
+    check.write_text('echo "$1"')
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "boot\n"

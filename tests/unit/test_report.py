@@ -258,6 +258,18 @@ def test_a_service_that_does_not_start_at_boot_is_a_note(world):
     assert [note for note in found.notes if "not enabled, wanted it started at boot" in note]
 
 
+def test_a_manifest_that_was_taken_out_is_told_as_such_with_the_verb_for_pods(tmp_path):
+    world = World(tmp_path, init="systemd", etcd_runtime="static_pod")
+    host = world.hosts["@fake/n1"]
+    gone = ("service Manifest=", "service UnitFileState=")
+    host.lines = [line for line in host.lines if not line.startswith(gone)]
+    told = [str(one) for one in (*verdict(world).problems, *verdict(world).notes)]
+    assert any(
+        "/etc/kubernetes/manifests/etcd.yaml" in one and "run deploys/static_pods.py" in one for one in told
+    )
+    assert not [one for one in told if "the service etcd" in one or "deploys/etcd.py" in one]
+
+
 def test_a_wrong_clock_is_a_note(world):
     host = world.hosts["@fake/n1"]
     host.lines = ["now 86400" if line.startswith("now ") else line for line in host.lines]

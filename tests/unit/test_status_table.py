@@ -140,6 +140,18 @@ def test_the_last_line_says_whether_the_cluster_is_healthy(world):
     assert last == "etcd: not healthy, 2 of 3 members healthy, quorum 2"
 
 
+def test_quorum_is_of_the_voters_that_the_cluster_has_not_of_the_inventory(world):
+    stranger = {
+        "ID": 4711,
+        "name": "n4",
+        "peerURLs": ["https://10.9.9.4:2380"],
+        "clientURLs": ["https://10.9.9.4:2379"],
+    }
+    for host in world.hosts:
+        world.show(host, "converged", strangers=(stranger,))
+    assert printed(world).splitlines()[-1] == "etcd: healthy, 3 of 3 members healthy, quorum 3 of 4 voters"
+
+
 def test_json_is_one_line_with_the_documented_keys(world):
     text = printed(world, ("@fake/n3",), output="json")
     assert text.count("\n") == 1

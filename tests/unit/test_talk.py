@@ -18,6 +18,7 @@ from etcd_steward.talk import (
     look_at,
     reach_peers,
     why_it_ended,
+    why_kubelet_ended,
     why_unreached,
 )
 from etcd_steward.topology import build_cluster
@@ -307,3 +308,31 @@ RECORDED = (
 )
 def test_the_cause_of_a_crash_is_told_and_never_a_line_of_its_trace(lines, told):
     assert why_it_ended(lines) == told
+
+
+# Out of the journal of kubelet 1.36.2 on a host whose cgroups it cannot use.
+KUBELETS_ERRORS = [
+    'E1127 20:52:47.343977    4097 server.go:1287] "Failed to set rlimit on max file handles" err="operation not permitted"',
+    'E1127 20:52:47.559798    4097 kubelet.go:1839] "Failed to start ContainerManager" err="failed to initialize top level QOS containers"',
+]
+KUBELET_ENDS = "kubelet.service: Main process exited, code=exited, status=1/FAILURE"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([*KUBELETS_ERRORS, KUBELET_ENDS], '"Failed to start ContainerManager" err="failed to initialize'),
+        # The next one has just been started, and an earlier one had another reason.
+        (
+            [KUBELETS_ERRORS[0], KUBELET_ENDS, KUBELETS_ERRORS[1], KUBELET_ENDS, KUBELETS_ERRORS[0]],
+            '"Failed to start ContainerManager"',
+        ),
+        (KUBELETS_ERRORS, ""),  # it goes on
+        ([KUBELET_ENDS], ""),
+        ([], ""),
+    ],
+)
+def test_why_kubelet_ended_is_its_last_error_before_it_did(lines, told):
+    found = why_kubelet_ended(lines)
+    assert found.startswith(told)
+    assert bool(found) is bool(told)
