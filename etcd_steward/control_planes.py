@@ -197,7 +197,7 @@ class ControlPlanes:
         own = self.settings[name]
         told = [
             (f"no {key}", "the same on all control planes", f"set it, such as {example}")
-            for key, example in zip(SHARED, ("v1.36.3", "10.107.88.9:6443"), strict=True)
+            for key, example in zip(SHARED, ("v1.37.2", "10.107.88.9:6443"), strict=True)
             if getattr(own, key) is None
         ]
         if look.machine not in versions.SUPPORTED_ARCHES:

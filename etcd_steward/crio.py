@@ -26,7 +26,7 @@ def program(release: str, arch: str, mirror: str | None = None) -> Program:
     """Describe a bundle of CRI-O as it is published (the script `get` of github.com/cri-o/packaging).
 
     Args:
-        release: such as v1.36.3.
+        release: such as v1.37.2.
         arch: the architecture as etcd's releases name it.
         mirror: the address of the folder of the bundles, or None for upstream's.
 

@@ -202,7 +202,7 @@ def parse_release(value: str) -> str:
     """Read a release of k3s.
 
     Args:
-        value: such as v1.34.2+k3s1.
+        value: such as v1.37.1+k3s1.
 
     Returns:
         The same with its v.
@@ -212,7 +212,7 @@ def parse_release(value: str) -> str:
     """
     found = re.fullmatch(r"v?([0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?\+k3s[0-9]+)", value)
     if found is None:
-        raise ValueError("a release of k3s such as v1.34.2+k3s1")
+        raise ValueError("a release of k3s such as v1.37.1+k3s1")
     return f"v{found[1]}"
 
 
@@ -220,7 +220,7 @@ def release_line(release: str) -> tuple[int, int]:
     """Tell the minor version of Kubernetes that a release belongs to.
 
     Args:
-        release: such as v1.34.2+k3s1.
+        release: such as v1.37.1+k3s1.
 
     Returns:
         Such as (1, 34).
@@ -233,7 +233,7 @@ def program(release: str, arch: str, mirror: str | None) -> Program:
     """Say where a release's program and its digest are.
 
     Args:
-        release: such as v1.34.2+k3s1.
+        release: such as v1.37.1+k3s1.
         arch: the architecture as etcd's releases name it.
         mirror: the address up to the folder of the release, or None for upstream's.
 

@@ -220,7 +220,7 @@ class Servers:
         told: list[tuple[str, str, str]] = []
         if own.etcd_k3s_version is None:
             told.append(
-                ("no etcd_k3s_version", "the release of k3s to install", "set it, such as v1.34.2+k3s1")
+                ("no etcd_k3s_version", "the release of k3s to install", "set it, such as v1.37.1+k3s1")
             )
         if look.init not in INITS:
             told.append(("neither systemd nor OpenRC running", "one of them", "boot the host with it"))

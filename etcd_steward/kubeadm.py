@@ -40,10 +40,10 @@ TOOLS = ("kubeadm", "kubectl", "kubelet")
 UPSTREAM = "https://dl.k8s.io/release"
 
 # The oldest line with v1beta4, and the newest whose source was read.
-OLDEST, NEWEST = (1, 31), (1, 36)
+OLDEST, NEWEST = (1, 31), (1, 37)
 
 # Lines of Kubernetes -> the oldest etcd that kubeadm takes from elsewhere (kubernetes, cmd/kubeadm/app/constants:
-# `MinExternalEtcdVersion` of 1.31.14 and 1.36.3, and of what lies between; 1.36.3 was seen to refuse 3.5.16 with
+# `MinExternalEtcdVersion` of 1.31.14, 1.36.3 and 1.37.2, and of what lies between; 1.36.3 was seen to refuse 3.5.16 with
 # "[ERROR ExternalEtcdVersion]").
 MINIMUM_ETCD = {(1, minor): Version(3, 5, 24) for minor in range(OLDEST[1], NEWEST[1] + 1)}
 
@@ -53,7 +53,7 @@ class ControlPlane:
     """What the configuration of a cluster's first control plane says.
 
     Args:
-        version: the release of Kubernetes, such as v1.36.3.
+        version: the release of Kubernetes, such as v1.37.2.
         endpoint: the address and port by which all reach the API servers.
         etcd: client URL of every member.
         cert_sans: further names in the API server's certificate.
@@ -174,7 +174,7 @@ def parse_release(value: str) -> str:
     """
     found = re.fullmatch(r"v?((1)\.([0-9]{1,3})\.[0-9]{1,3})", value)
     if found is None:
-        raise ValueError("a release of Kubernetes such as v1.36.3")
+        raise ValueError("a release of Kubernetes such as v1.37.2")
     if (1, int(found[3])) < OLDEST:
         raise ValueError("Kubernetes 1.31 or later, whose kubeadm reads v1beta4")
     return f"v{found[1]}"
@@ -184,7 +184,7 @@ def release_line(release: str) -> tuple[int, int]:
     """Tell the minor version of a release.
 
     Args:
-        release: such as v1.36.3.
+        release: such as v1.37.2.
 
     Returns:
         Such as (1, 36).
@@ -220,7 +220,7 @@ def program(tool: str, release: str, arch: str, mirror: str | None) -> Program:
 
     Args:
         tool: one of `TOOLS`.
-        release: such as v1.36.3.
+        release: such as v1.37.2.
         arch: the architecture as Kubernetes' releases name it, which is as etcd's do.
         mirror: the address up to the folder of the release, or None for upstream's.
 

@@ -26,7 +26,7 @@ def program(release: str, arch: str, mirror: str | None = None) -> Program:
     """Describe a release of kubelet as it is published.
 
     Args:
-        release: such as v1.36.3.
+        release: such as v1.37.2.
         arch: the architecture as etcd's releases name it.
         mirror: the address up to the folder of the release, or None for upstream's.
 

@@ -176,13 +176,13 @@ def _image(value: str) -> str:
 
 def _minor(value: str) -> str:
     if not re.fullmatch(r"1\.[1-9][0-9]", value):
-        raise ValueError("a minor version of Kubernetes as text, such as 1.36")
+        raise ValueError("a minor version of Kubernetes as text, such as 1.37")
     return value
 
 
 def _kubernetes_release(value: str) -> str:
     if not re.fullmatch(r"v1\.[0-9]+\.[0-9]+", value):
-        raise ValueError("a release of Kubernetes such as v1.36.3")
+        raise ValueError("a release of Kubernetes such as v1.37.2")
     return value
 
 
@@ -232,7 +232,7 @@ def _key_prefix(value: str) -> str:
 def _flannel_release(value: Any) -> str:
     # pyinfra's `--data` turns 0.28 into a number.
     if not isinstance(value, str) or not re.fullmatch(r"v?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", value):
-        raise ValueError("a full version such as 0.28.9")
+        raise ValueError("a full version such as 0.28.10")
     return value.removeprefix("v")
 
 

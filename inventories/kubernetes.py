@@ -18,7 +18,7 @@ control_planes = (
     ],
     {
         "etcd_client_of": "kubernetes",
-        "etcd_kubernetes_release": "v1.36.3",
+        "etcd_kubernetes_release": "v1.37.2",
         "etcd_kubernetes_endpoint": "10.107.88.9:6443",
         "etcd_kubernetes_cert_sans": ["test.example.poc"],
         "etcd_kubernetes_pod_subnet": "10.244.0.0/16",

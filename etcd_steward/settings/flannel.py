@@ -82,7 +82,7 @@ class FlannelSettings(Keys):
     etcd_flannel_overwrite: bool = key(
         False, "Replace another network configuration that is already in etcd, though hosts may use it.", True
     )
-    etcd_flannel_version: FlannelRelease = key("0.28.9", "Release of flannel to install.", "0.28.9")
+    etcd_flannel_version: FlannelRelease = key("0.28.10", "Release of flannel to install.", "0.28.10")
     etcd_flannel_mirror: Mirror | None = key(
         None, "Where releases of flannel come from, in GitHub's layout.", "https://mirror.example.org/flannel"
     )

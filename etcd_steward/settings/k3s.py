@@ -40,7 +40,7 @@ class K3sSettings(Keys):
         "k3s: inventory group whose hosts are its servers; each names its cluster with etcd_client_of.",
         "k3s_pi",
     )
-    etcd_k3s_version: K3sRelease | None = key(None, "k3s: release to install.", "v1.34.2+k3s1")
+    etcd_k3s_version: K3sRelease | None = key(None, "k3s: release to install.", "v1.37.1+k3s1")
     etcd_k3s_mirror: Mirror | None = key(
         None, "k3s: where its releases come from, in GitHub's layout.", "https://mirror.example.org/k3s"
     )

@@ -37,7 +37,7 @@ class KubernetesSettings(Keys):
         "kubernetes: inventory group of the control planes; each names its cluster with etcd_client_of.",
         "masters",
     )
-    etcd_kubernetes_release: KubernetesRelease | None = key(None, "kubernetes: its release.", "v1.36.3")
+    etcd_kubernetes_release: KubernetesRelease | None = key(None, "kubernetes: its release.", "v1.37.2")
     etcd_kubernetes_endpoint: Endpoint | None = key(
         None,
         "kubernetes: address and port by which all reach the API servers (controlPlaneEndpoint).",

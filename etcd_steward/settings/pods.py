@@ -55,7 +55,7 @@ class PodSettings(Keys):
         "crio", "Container runtime of a static pod's host.", "containerd"
     )
     etcd_kubernetes_version: Minor = key(
-        "1.36", "Minor version of the repositories of kubelet and CRI-O.", "1.35"
+        "1.37", "Minor version of the repositories of kubelet and CRI-O.", "1.36"
     )
     etcd_node_packages: Literal["repositories", "present"] = key(
         "repositories",
@@ -65,7 +65,7 @@ class PodSettings(Keys):
     etcd_kubelet_version: KubernetesRelease | None = key(
         None,
         "Release of kubelet that is installed as a verified program, instead of a package.",
-        "v1.36.3",
+        "v1.37.2",
     )
     etcd_kubelet_mirror: Mirror | None = key(
         None,
@@ -78,7 +78,7 @@ class PodSettings(Keys):
     etcd_crio_version: KubernetesRelease | None = key(
         None,
         "Release of CRI-O that is installed from its project's verified bundle, instead of packages.",
-        "v1.36.3",
+        "v1.37.0",
     )
     etcd_crio_mirror: Mirror | None = key(
         None,

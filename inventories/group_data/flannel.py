@@ -5,7 +5,7 @@ _sudo = True  # the article worked as root; then ssh_user = "root" instead
 etcd_cluster = "flannel"
 # The article installed etcd 3.3.10 and flannel 0.10.0, which speaks etcd's API v2 alone. No release of etcd that is made
 # here answers that; flannel speaks v3 since 0.18.0.
-etcd_flannel_version = "0.28.9"
+etcd_flannel_version = "0.28.10"
 # etcd_flannel_sha256 = {"amd64": "…"}: nothing is installed without the digest of flannel's archive.
 
 etcd_bin_dir = "/opt/k8s/bin"

@@ -17,5 +17,5 @@ etcd_time_sync = True
 
 # The k3s servers. Their token is made once, and kept beside the cluster's authorities.
 etcd_client_of = "k3s"
-etcd_k3s_version = "v1.34.2+k3s1"
+etcd_k3s_version = "v1.37.1+k3s1"
 etcd_k3s_tls_san = ["k3s.edge.huatai.me"]

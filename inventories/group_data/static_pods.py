@@ -11,4 +11,4 @@ etcd_version = "3.6.14"
 
 # CRI-O and kubelet come from the repositories of one minor version of Kubernetes.
 etcd_container_runtime = "crio"
-etcd_kubernetes_version = "1.36"
+etcd_kubernetes_version = "1.37"

@@ -368,7 +368,7 @@ def test_a_configuration_that_somebody_else_writes_meanwhile_is_left_alone(world
             "etcd: found 3 hosts, and room for 2 in 172.30.0.0/16",
         ),
         ({"etcd_flannel_iface": "wlan7"}, "@fake/n2: found interfaces eth0 198.18.99.12, wanted etcd_flannel_iface wlan7"),
-        ({"etcd_flannel_sha256": None}, "@fake/n3: found no SHA-256 of flannel-v0.28.9-linux-amd64.tar.gz"),
+        ({"etcd_flannel_sha256": None}, "@fake/n3: found no SHA-256 of flannel-v0.28.10-linux-amd64.tar.gz"),
         ({"etcd_flannel_glue": "docker"}, "found etcd_flannel_glue = 'docker' with openrc, wanted systemd"),
     ],
 )  # fmt: skip

@@ -124,9 +124,9 @@ def test_a_member_that_leaves_takes_its_pod_along_and_kubelet_stays(world: World
 # What each package manager is told, in order.
 APT = (
     "apt-get",
-    "https://pkgs.k8s.io/core:/stable:/v1.36/deb/Release.key",
+    "https://pkgs.k8s.io/core:/stable:/v1.37/deb/Release.key",
     "put /etc/apt/sources.list.d/kubernetes.list 644",
-    "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.36/deb/Release.key",
+    "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.37/deb/Release.key",
     "put /etc/apt/sources.list.d/cri-o.list 644",
     "kubelet cri-tools cri-o",
     "apt-mark hold cri-o cri-tools kubelet",
@@ -216,8 +216,8 @@ def test_a_host_that_lost_its_preparation_is_mended_and_no_pod_is_touched(world:
         ("etcd_image", 'a"b', "an image with its tag or digest"),
         ("etcd_manifest_dir", "manifests", "an absolute path"),
         ("etcd_kubernetes_version", "1.36.3", "a minor version of Kubernetes"),
-        ("etcd_kubelet_version", "1.36", "a release of Kubernetes such as v1.36.3"),
-        ("etcd_crio_version", "latest", "a release of Kubernetes such as v1.36.3"),
+        ("etcd_kubelet_version", "1.36", "a release of Kubernetes such as v1.37.2"),
+        ("etcd_crio_version", "latest", "a release of Kubernetes such as v1.37.2"),
         ("etcd_pod_requests", {"cpu": "much"}, "a quantity of Kubernetes"),
         ("etcd_pod_limits", {"disk": "1Gi"}, "'cpu' or 'memory'"),
         ("etcd_container_runtime", "docker", "'crio' or 'containerd'"),

@@ -189,8 +189,8 @@ def test_what_is_accepted_is_what_flannel_itself_accepts(length: int, data: st.D
         (
             {"etcd_flannel_version": 0.28},
             (
-                "n1: found etcd_flannel_version = 0.28, wanted a full version such as 0.28.9; next: set etcd_flannel_version "
-                "to a value such as '0.28.9'"
+                "n1: found etcd_flannel_version = 0.28, wanted a full version such as 0.28.10; next: set etcd_flannel_version "
+                "to a value such as '0.28.10'"
             ),
         ),
     ],

@@ -248,7 +248,7 @@ def test_a_mirror_takes_the_place_of_kubernetes_own_repository_and_a_way_out_is_
     own = settings(etcd_kubernetes_repository="https://mirror.example.org/k8s/")
     kubernetes, crio = repositories(own)
     assert definition(kubernetes, "apt").content.splitlines()[1:] == [
-        "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.asc] https://mirror.example.org/k8s/v1.36/deb/ /"
+        "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.asc] https://mirror.example.org/k8s/v1.37/deb/ /"
     ]
     named = set(re.findall(r"etcd_\w+", f"{kubernetes.cure} {crio.cure}"))
     assert named <= set(Settings.model_fields)
