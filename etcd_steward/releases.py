@@ -18,7 +18,7 @@ from etcd_steward.downloads import (
     listed,
     sha256,
 )
-from etcd_steward.versions import newest_carried
+from etcd_steward.versions import NEWEST, newest_carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,5 +215,12 @@ def _expected(
     raise ReleaseError(
         f"no SHA-256 of {name} in this package or in the source's {SUMS}",
         "a digest, as nothing is installed without one",
-        f"set etcd_sha256 = {{'{arch}': '…'}}",
+        f"{_existing(version)}set etcd_sha256 = {{'{version}': {{'{arch}': '…'}}}}",
     )
+
+
+def _existing(version: Version) -> str:
+    newest = NEWEST.get(version.minor_line)
+    if newest is None or version <= newest:
+        return ""
+    return f"set etcd_version to a release that exists, such as {newest}; where {version} is newer than this package, "

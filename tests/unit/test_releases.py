@@ -11,7 +11,7 @@ import pytest
 
 from etcd_steward import digests, downloads
 from etcd_steward.releases import ReleaseError, archive_name, archive_url, obtain, pinned_digest
-from etcd_steward.versions import parse
+from etcd_steward.versions import NEWEST, Version, parse
 
 VERSION = parse("3.5.30")
 NAME = archive_name(VERSION, "amd64")
@@ -187,6 +187,16 @@ def test_without_a_digest_nothing_is_downloaded(mirror, tmp_path):
         )
     assert mirror.asked == ["/v3.5.1/SHA256SUMS"]
     assert lying_in(tmp_path) == []
+
+
+def test_a_release_that_does_not_exist_is_answered_with_the_newest_of_its_line(mirror, tmp_path):
+    mirror.files = {}
+    newest = NEWEST["3.6"]
+    for version, named in ((Version(3, 6, 99), True), (newest, False)):
+        with pytest.raises(ReleaseError) as told:
+            obtain(version, "amd64", mirror=mirror.url, folder=None, digest=None, cache=tmp_path)
+        assert (f"a release that exists, such as {newest}" in str(told.value)) is named
+        assert f"etcd_sha256 = {{'{version}': {{'amd64': " in str(told.value)
 
 
 def test_a_malformed_digest_is_refused_before_anything_is_asked(get, mirror):
