@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -109,6 +110,28 @@ class ControlPlanes:
         minor = ".".join(map(str, kubeadm.release_line(self.release(name))))
         cure = 'correct etcd_kubernetes_release or etcd_kubernetes_repository, or set etcd_kubernetes_install = "binaries"'
         return kubernetes(minor, self.settings[name].etcd_kubernetes_repository, cure)
+
+    def shares(self, name: str) -> str:
+        """Name the control plane before a host that has the same pair: `kubeadm join` copies that of the first.
+
+        Args:
+            name: the host.
+
+        Returns:
+            The other's name; empty where the host has a pair of its own.
+        """
+        own = self.looks[name].files.get(kubeadm.CERTIFICATE)
+        earlier = itertools.takewhile(lambda other: other != name, self.settings)
+        return next(
+            (
+                other
+                for other in earlier
+                if own is not None
+                and other in self.looks
+                and own.sha256 == getattr(self.looks[other].files.get(kubeadm.CERTIFICATE), "sha256", None)
+            ),
+            "",
+        )
 
     def service(self, name: str) -> list[Content]:
         """Write kubelet's service, which a program alone does not bring as its package does.

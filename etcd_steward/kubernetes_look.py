@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from etcd_steward.kubeadm import TOOLS
+from etcd_steward.kubeadm import CERTIFICATE, TOOLS
 from etcd_steward.observed import File
 from etcd_steward.platforms import Packages, package_manager
 from etcd_steward.shell import Script, script
@@ -90,7 +90,7 @@ def question(settings: Settings) -> Script:
         "service.sh",
         "asked.sh",
         "kubernetes-look.sh",
-        files=[CONFIG, UNIT, DROP_IN],
+        files=[CONFIG, UNIT, DROP_IN, CERTIFICATE],
         prefix=settings.etcd_kubernetes_prefix,
         tools=list(TOOLS),
         log=LOG,

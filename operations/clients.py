@@ -58,12 +58,13 @@ def staged(client: ClientRun) -> None:
 
 
 @operation()
-def delivered(client: ClientRun, bundle: Bundle) -> Commands:
+def delivered(client: ClientRun, bundle: Bundle, shared: str = "") -> Commands:
     """
     Give a client its authority, certificate and key; made anew only when they differ or are near their end.
 
     + client: the cluster
     + bundle: the files
+    + shared: another host that has the same pair, where that is known: then this one gets its own
 
     **Example:**
 
@@ -81,6 +82,10 @@ def delivered(client: ClientRun, bundle: Bundle) -> Commands:
     found = host.get_fact(Digests, paths=bundle.paths)
     pem = "".join(f"{line}\n" for line in host.get_fact(Texts, path=bundle.certificate))
     reasons = client.reasons(bundle, pem, found)
+    copied = [*reasons, f"the pair of {shared}"]
+    # It works as it is: a controller that cannot sign leaves it.
+    if shared and client.refusal(host.name, copied) is None:
+        reasons = copied
     complaint = client.refusal(host.name, reasons)
     if complaint is not None:
         yield failing(str(complaint))

@@ -27,13 +27,14 @@ def clients() -> None:
     give(client, wanted_bundle(host.name, client.settings))
 
 
-def give(client: ClientRun, bundle: Bundle) -> None:
+def give(client: ClientRun, bundle: Bundle, shared: str = "") -> None:
     """Give the host that pyinfra is working on a client's files, and prove that they reach every endpoint.
 
     Args:
         client: the cluster.
         bundle: the files.
+        shared: another host that has the same pair, where that is known.
     """
     given.staged(client)
-    given.delivered(name=f"Certificates of {bundle.common_name}", client=client, bundle=bundle)
+    given.delivered(name=f"Certificates of {bundle.common_name}", client=client, bundle=bundle, shared=shared)
     given.proved(name=f"Prove that {bundle.common_name} reaches every endpoint", client=client, bundle=bundle)

@@ -32,7 +32,7 @@ def kubernetes() -> None:
     planes: ControlPlanes = client.run.once("control planes", lambda: _looked(host, client, settings))
     own, look = planes.settings[host.name], planes.looks[host.name]
 
-    give(client, BUNDLE)
+    give(client, BUNDLE, planes.shares(host.name))
     if own.etcd_kubernetes_install == "binaries":
         for tool in host.loop(list(TOOLS)):
             there = tool in look.tools or f"{planes.release(host.name)} .{tool}-sha256" in look.staged

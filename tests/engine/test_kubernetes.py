@@ -248,6 +248,24 @@ def test_kubeadm_judges_its_configuration_before_anything_is_made_with_it(make):
     assert result.commands[CP1].index(writes) < result.commands[CP1].index(inits)
 
 
+def test_a_pair_that_join_has_copied_is_replaced_by_one_of_the_hosts_own(make):
+    front = make()
+    front.run()
+    one, other = (front.files[name][CERTIFICATE][0] for name in PLANES)
+    assert one != other
+    assert not front.run().stdin[CP1]
+    first, second = PLANES
+    bundle = (CERTIFICATE, CERTIFICATE.replace(".crt", ".key"))
+    front.files[second] |= {path: front.files[first][path] for path in bundle}
+    result = front.run()
+    assert (result.refused, result.failed) == ("", set())
+    assert "the pair of @fake/cp1" in result.log
+    assert front.files[first][CERTIFICATE][0] == one
+    assert front.files[second][CERTIFICATE][0] not in {one, other}
+    again = front.run()
+    assert not any(again.stdin[name] for name in PLANES)
+
+
 def test_a_failed_init_fails_the_run(make):
     front = make(etcd_kubernetes_init=True)
     front.fails = True
