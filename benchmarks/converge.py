@@ -29,12 +29,11 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         Lab("benchmark") as lab,
-        mirror.serve(versions=["3.5.1"]) as url,
+        mirror.serve(versions=[mirror.DEFAULT]) as url,
     ):
         hosts = lab.start([(f"b{number}", options.family) for number in (1, 2, 3)])
         shared = {
-            "etcd_version": "3.5.1",
-            "etcd_force_version": True,
+            "etcd_version": mirror.DEFAULT,
             "etcd_mirror": url,
             "etcd_pki_dir": f"{folder}/pki",
             "etcd_cache_dir": f"{folder}/cache",

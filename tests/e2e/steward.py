@@ -114,7 +114,7 @@ class Site:
         assert connector in CONNECTORS
         self.lab, self.hosts, self.folder, self.connector = lab, list(hosts), folder, connector
         self.settings: dict[str, Any] = {
-            "etcd_version": "3.5.1",
+            "etcd_version": mirror.DEFAULT,
             "etcd_mirror": mirror_url,
             "etcd_digests": "mirror",
             "etcd_cache_dir": str(folder.parent / "cache"),

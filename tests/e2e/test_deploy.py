@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import MOST_FILES
+from tests.targets import mirror
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_alpine_runs_the_static_release_without_any_file_of_glibc(site: Site) ->
             assert (
                 host.run("ls /lib64 /lib/*-linux-gnu* /lib/ld-linux* 2>/dev/null", check=False).stdout == ""
             )
-            assert host.exists("/opt/etcd/3.5.1/etcd")
+            assert host.exists(f"/opt/etcd/{mirror.DEFAULT}/etcd")
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.target
 
-# 3.5.30 defragments safely, and needs glibc.
-FAMILIES = ("debian", "ubuntu", "centos")
+FAMILIES = ("alpine", "ubuntu", "centos")
 QUOTA = 16 * 2**20
 SAFE = {
-    "etcd_version": "3.5.30",
+    "etcd_version": "3.7.3",
     "etcd_force_version": False,
     "etcd_config": {"quota-backend-bytes": QUOTA},
     "etcd_timeout": 60,

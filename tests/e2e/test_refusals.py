@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.targets import mirror
 from tests.targets.common import wait_until
 from tests.targets.images import title
 
@@ -131,7 +132,7 @@ def test_f05_f06_data_of_another_life_is_refused(site: Site) -> None:
     with stopped(site, second):
         second.run(f"mv {DATA} /root/own")
         second.run(
-            "cd /root && (timeout 20 /opt/etcd/3.5.1/etcd --data-dir /root/life --listen-client-urls http://127.0.0.1:3379 "
+            f"cd /root && (timeout 20 /opt/etcd/{mirror.DEFAULT}/etcd --data-dir /root/life --listen-client-urls http://127.0.0.1:3379 "
             "--advertise-client-urls http://127.0.0.1:3379 --listen-peer-urls http://127.0.0.1:3380 "
             "--initial-advertise-peer-urls http://127.0.0.1:3380 --initial-cluster default=http://127.0.0.1:3380 "
             ">/root/life.log 2>&1 & echo $! >/root/life.pid); until ls /root/life/member/wal/*.wal && [ -e /root/life/member/snap/db ]; "
@@ -176,7 +177,7 @@ def test_a_wrong_controller_is_refused(site: Site) -> None:
 def test_an_etcd_that_is_not_ours_is_refused(site: Site) -> None:
     first, second, _ = site.hosts
     second.run(
-        "cp /opt/etcd/3.5.1/etcd /root/etcd && cd /root && (/root/etcd --data-dir /root/foreign --listen-client-urls "
+        f"cp /opt/etcd/{mirror.DEFAULT}/etcd /root/etcd && cd /root && (/root/etcd --data-dir /root/foreign --listen-client-urls "
         "http://127.0.0.1:4379 --advertise-client-urls http://127.0.0.1:4379 --listen-peer-urls http://127.0.0.1:4380 "
         "--initial-advertise-peer-urls http://127.0.0.1:4380 --initial-cluster default=http://127.0.0.1:4380 "
         ">/dev/null 2>&1 & echo $! >/root/foreign.pid)"

@@ -14,6 +14,7 @@ from etcd_steward.certificates import Authority, LeafSpec, Role, Subject
 from etcd_steward.pki import create_authority, issue
 from tests.e2e import seeds
 from tests.e2e.watching import client_context
+from tests.targets import mirror
 from tests.targets.images import title
 from tests.targets.zones import give_time_zones
 
@@ -209,7 +210,10 @@ def test_the_servers_of_the_centos_example_inventory(fresh: Callable[..., Site])
     healthy(site)
     for number, host in enumerate(site.hosts, 1):
         base = "/opt/etcd-3.4"
-        assert host.run("readlink", "-f", f"{base}/bin/etcd").stdout == f"{base}/releases/3.5.1/etcd\n"
+        assert (
+            host.run("readlink", "-f", f"{base}/bin/etcd").stdout
+            == f"{base}/releases/{mirror.DEFAULT}/etcd\n"
+        )
         assert host.exists(f"{base}/data/member/wal")
         assert _modes(host, f"{base}/ssl/etcd-key.pem", f"{base}/data", f"{base}/conf/conf.yml") == [
             f"640 root:etcd {base}/ssl/etcd-key.pem",
@@ -252,10 +256,10 @@ files.put(
 )
 release.staged(
     name="Stage etcd",
-    version="3.5.1",
+    version={version!r},
     obtain=partial(
         releases.obtain,
-        versions.parse("3.5.1"),
+        versions.parse({version!r}),
         "amd64",
         mirror={mirror!r},
         folder=None,
@@ -274,7 +278,12 @@ def test_operations_work_alone_in_the_deploys_of_others(
     fresh: Callable[..., Site], families: tuple[str, ...]
 ) -> None:
     site = fresh(families, "ssh")
-    text = STRANGERS_DEPLOY.format(mirror=site.settings["etcd_mirror"], cache=site.settings["etcd_cache_dir"])
+    version = mirror.DEFAULT
+    text = STRANGERS_DEPLOY.format(
+        version=version, mirror=site.settings["etcd_mirror"], cache=site.settings["etcd_cache_dir"]
+    )
+    site.write_inventory()
+    site.prepare_releases(version)
     (site.folder / "theirs.py").write_text(text)
     site.settings = {}
     site.own = {host.name: {"etcd_name": None, "etcd_address": None} for host in site.hosts}
@@ -289,7 +298,7 @@ def test_operations_work_alone_in_the_deploys_of_others(
             "600 keeper:keepers /etc/keeper/token",
             "644 root:root /etc/motd",
         ]
-        assert "etcd Version: 3.5.1" in host.run("/srv/etcd/3.5.1/etcd", "--version").stdout
+        assert f"etcd Version: {version}" in host.run(f"/srv/etcd/{version}/etcd", "--version").stdout
         assert not host.exists("/usr/local/bin/etcd")
     again = site.run("-y", "theirs.py").succeeded()
     assert set(again.verdicts) == {"No changes"}, again.text
