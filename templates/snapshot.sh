@@ -48,6 +48,12 @@ once() { # origin
     [ -n "$compacted" ] || { broken "found no hash ($(why)), wanted one; next: look at etcd's log"; return 2; }
     if [ "$compacted" -gt "$at" ]; then floor=$compacted; return 1; fi
     [ "$(say "$answer" | number revision)" = "$at" ] || answer=
+  else
+    # Of a revision up to which all is compacted, 3.5.34 and 3.6.16 tell the hash of before, from compaction -1 on; a
+    # member that is started from the snapshot tells the one of afterwards.
+    told=$answer
+    patient endpoint hashkv -w json || :
+    [ "$(say "$answer" | number revision)" = "$at" ] || answer=$told
   fi
   hash=$(say "$answer" | number hash) compacted=$(say "$answer" | number compact_revision)
   patient get '' --prefix --keys-only --limit=1 --consistency=s --rev="$at" -w json || :

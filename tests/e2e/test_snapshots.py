@@ -55,7 +55,8 @@ def backup(site: Site) -> tuple[Host, dict[str, Any], Path]:
     before = everywhere(site)
     site.run("-y", "deploys/backup.py").succeeded()
     after = everywhere(site)
-    (file,) = after.keys() - before.keys()
+    # The hosts' own schedule may take one meanwhile.
+    (file,) = (new for new in after.keys() - before.keys() if after[new][1]["origin"] != "scheduled")
     host, told = after[file]
     return host, told, site.folder / "backups" / "etcd" / file
 
@@ -269,7 +270,8 @@ def test_a_drill_holds_where_everything_up_to_a_deletion_was_compacted(site: Sit
     site.etcdctl(host, "compact", str(revision))
     _, told, _ = backup(site)
     assert told["revision"] == revision
-    site.run("-y", "deploys/drill.py").succeeded()
+    outcome = site.run("-y", "deploys/drill.py").succeeded()
+    assert "note:" not in outcome.text, "something could not be compared"
 
 
 def test_f26_a_drill_is_red_on_a_tampered_file_and_still_leaves_nothing(site: Site) -> None:
