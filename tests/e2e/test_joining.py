@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +51,8 @@ def test_f07_f09_a_cluster_grows_from_one_to_five_loses_a_disk_and_shrinks_witho
         admission = ("member", "add", "n4", "--learner", url)
         wait_until(
             "admission of n4",
-            lambda: " added to cluster " in site.etcdctl(first, *admission, check=False),
+            # 3.6 and later say "added as learner to cluster".
+            lambda: re.search(" added .*to cluster ", site.etcdctl(first, *admission, check=False)),
             30,
         )
         site.hosts = everybody
