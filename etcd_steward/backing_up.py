@@ -13,6 +13,7 @@ from pyinfra.api import Host, StringCommand
 from etcd_steward.errors import Complaint
 from etcd_steward.leftovers import FOLDER, is_nobodys, new_folder
 from etcd_steward.observed import HostState
+from etcd_steward.rights import lacking_rights
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script
 from etcd_steward.snapshots import Manifest
@@ -42,6 +43,9 @@ def giver(sight: Sight, limit: set[str]) -> tuple[Member | None, list[Complaint]
     Returns:
         The member, or None and why there is none.
     """
+    refused = lacking_rights(sight.cluster.members, sight.hosts)
+    if refused:
+        return None, refused
     healthy = {
         member.host: member
         for member in sight.cluster.members

@@ -11,6 +11,7 @@ from etcd_steward.observed import ListedMember
 from etcd_steward.versions import Version, parse
 
 __all__ = [
+    "FIRST_STORED",
     "V2_KEY",
     "V2_SKIP",
     "Unsure",
@@ -24,6 +25,9 @@ __all__ = [
     "v2_content",
     "v2_cure",
 ]
+
+# The first release whose members have a storage version, and can be led down by etcd's own protocol.
+FIRST_STORED = Version(3, 6, 0)
 
 _CLEAN = "v2store No custom content found"
 # With this value in etcd_config a 3.6 starts over what the v2 interface has left (etcd#21850, from 3.6.13 on).
@@ -197,7 +201,10 @@ def stray_downgrade(statuses: Iterable[Mapping[str, Any]]) -> str:
     """
     told = list(statuses)
     line = downgrading(told)
-    beyond = line and all(parse(str(one["version"])).minor > parse(f"{line}.0").minor for one in told)
+    try:
+        beyond = line and all(parse(str(one["version"])).minor > parse(f"{line}.0").minor for one in told)
+    except ValueError:  # a release candidate, or a build of somebody's own
+        return ""
     return line if beyond else ""
 
 
@@ -230,4 +237,4 @@ def downgrade_due(current: Iterable[Version], target: Version) -> bool:
         current: the releases that members run.
         target: the release that they are brought to.
     """
-    return any(one.minor > target.minor and (one.major, one.minor) >= (3, 6) for one in current)
+    return any(one.minor > target.minor and one >= FIRST_STORED for one in current)

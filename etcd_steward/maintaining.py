@@ -10,6 +10,7 @@ from etcd_steward import advisories, versions
 from etcd_steward.decisions import NO_ROOT, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
+from etcd_steward.rights import lacking
 from etcd_steward.run import Sight
 from etcd_steward.settings import Settings
 from etcd_steward.topology import Member
@@ -183,6 +184,9 @@ def _unwell(member: Member, state: HostState) -> list[Complaint]:
         return [Complaint(member.host, found, wanted, "bring this host back first")]
     if state.uid != 0:
         return [Complaint(member.host, *NO_ROOT)]
+    refused = lacking(member, state)
+    if refused is not None:
+        return [refused]
     answers = state.endpoint.status is not None and state.endpoint.members is not None
     # Under another alarm than NOSPACE nobody is healthy, and the alarm is what is told.
     if not answers or not (state.endpoint.healthy or set(state.endpoint.alarms) - {"NOSPACE"}):

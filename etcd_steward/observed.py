@@ -21,6 +21,7 @@ __all__ = [
     "Service",
     "holds",
     "listed_members",
+    "refuses_user",
     "see_cluster",
 ]
 
@@ -125,6 +126,24 @@ class Service:
     word: str = "absent"
 
 
+# What etcd 3.4 to 3.7 say of a user whom they do not know, who has no rights, or who was not named at all; each looked at.
+_REFUSED = (
+    "etcdserver: permission denied",
+    "user name is empty",
+    "user name not found",
+    "auth: user not found",
+)
+
+
+def refuses_user(said: str) -> bool:
+    """Tell whether a refusal is one of etcd's authentication, and not of a member that cannot answer.
+
+    Args:
+        said: what etcdctl said.
+    """
+    return any(sign in said for sign in _REFUSED)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """What the member's own endpoint answered.
@@ -137,6 +156,7 @@ class Endpoint:
         alarms: the alarms that are raised.
         untold: why there is no status: what was said, or the answer that cannot be read.
         denied: why there is no list of members, likewise.
+        unread: why a key was not read.
     """
 
     healthy: bool = False
@@ -146,6 +166,13 @@ class Endpoint:
     alarms: tuple[str, ...] = ()
     untold: str = ""
     denied: str = ""
+    unread: str = ""
+
+    @property
+    def locked(self) -> str:
+        """What etcd's authentication said where it refused us; empty where it did not: whoever says so serves."""
+        told = (self.unread, self.denied, self.untold, self.error)
+        return next((said for said in told if refuses_user(said)), "")
 
 
 @dataclass(frozen=True)
@@ -274,13 +301,14 @@ def see_cluster(hosts: dict[str, HostState]) -> tuple[ClusterState | None, set[i
     ids: set[int] = set()
     for host, state in sorted(hosts.items()):
         answer = state.endpoint
-        if not (answer.healthy and answer.members and answer.status):
+        # Its status may be refused for want of a user (3.5.30); a quorum answers all the same.
+        if not (answer.healthy and answer.members and (answer.status or answer.locked)):
             continue
         cluster = int(answer.members["header"]["cluster_id"])
         ids.add(cluster)
         if found is None:
             listed = tuple(listed_members(answer.members))
-            found = ClusterState(cluster, listed, int(answer.status.get("leader", 0)), host)
+            found = ClusterState(cluster, listed, int((answer.status or {}).get("leader", 0)), host)
     return found, ids
 
 

@@ -265,6 +265,7 @@ def _endpoint(lines: list[str]) -> Endpoint:
         members=members,
         untold=untold,
         denied=denied,
+        unread=next((line[7:] for line in lines if line.startswith("unread ")), ""),
         alarms=tuple(line[6:] for line in lines if line.startswith("alarm ")),
     )
 

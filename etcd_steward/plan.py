@@ -12,9 +12,9 @@ from etcd_steward.errors import Complaint
 from etcd_steward.forming import form, without_quorum
 from etcd_steward.observed import NO_LOG, ClusterState, Data, HostState
 from etcd_steward.record import Record, still_open
+from etcd_steward.rights import lacking
 from etcd_steward.snapshots import Manifest
 from etcd_steward.topology import Cluster, Member
-from etcd_steward.work import leaf_spec
 
 __all__ = ["Action", "Decision", "Plan", "decide", "foreign_etcds", "quorum", "unreadable"]
 # A database that holds nothing yet: a few pages, of at most 16 KiB each.
@@ -120,14 +120,9 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
             "data of its own",
             "this host is a clone: stop its etcd, move its data folder aside and reinstall the host, or take it out of the inventory",
         )
-    user = leaf_spec(member, "health").common_name
-    if any(sign in state.endpoint.denied for sign in ("permission denied", "user name", "authentication")):
-        raise Refusal(
-            "g",
-            "etcd's authentication enabled, and no rights for us",
-            f"the user {user} with the role root",
-            f"as root of etcd: etcdctl user add {user} --no-password && etcdctl user grant-role {user} root",
-        )
+    refused = lacking(member, state)
+    if refused is not None:
+        raise Refusal("g", refused.found, refused.wanted, refused.next)
     _check_data(member, state)
     if state.processes and state.data.value == "empty" and not resuming:
         was = (state.record or {}).get("data_dir")

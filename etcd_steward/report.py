@@ -11,10 +11,12 @@ from pyinfra import logger
 
 from etcd_steward import advisories, certificate_report, configuration, snapshot_report, versions
 from etcd_steward.errors import Complaint
+from etcd_steward.gates import downgrading, stray_downgrade
 from etcd_steward.leftovers import notes as left_behind
 from etcd_steward.observed import UNTENDED, see_cluster
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.rights import lacking, lacking_rights
 
 if TYPE_CHECKING:
     from etcd_steward.advisories import Advisory
@@ -166,7 +168,14 @@ def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] 
     problems += [refusal for refusal in plan.refusals if not told.issuperset(refusal.host.split(", "))]
     return Verdict(
         tuple(dict.fromkeys(problems)),
-        (*plan.notes, *left_behind(sight.hosts.items()), *notes, *_all_behind(sight), *_advice(sight)),
+        (
+            *plan.notes,
+            *left_behind(sight.hosts.items()),
+            *notes,
+            *_all_behind(sight),
+            *_downgrade(sight),
+            *_advice(sight),
+        ),
     )
 
 
@@ -178,6 +187,9 @@ def _whole(sight: Sight) -> list[Complaint]:
         return [Complaint(cluster.name, f"members of several clusters ({told})", "one", _TROUBLE)]
     if sight.seen is not None:
         return _voters(sight)
+    # Whoever refuses us for want of a user answers, and is told of by itself.
+    if lacking_rights(cluster.members, sight.hosts):
+        return []
     if not any(state.data.value in {"complete", "half"} for state in states):
         return []
     running = sum(state.endpoint.status is not None for state in states)
@@ -214,7 +226,10 @@ def _ailments(sight: Sight, member: Member) -> list[Complaint]:
     complaints = []
     if not state.service.exists and not state.endpoint.healthy:
         return [Complaint(host, "no etcd", f"the member {member.name}", run)]
-    if not state.endpoint.healthy and not state.service.running:
+    refused = lacking(member, state)
+    if refused is not None:
+        complaints.append(refused)
+    elif not state.endpoint.healthy and not state.service.running:
         complaints.append(Complaint(host, f"etcd {state.service.word}", "it running", run))
     elif not state.endpoint.healthy:
         said = state.endpoint.error or "no answer"
@@ -279,6 +294,23 @@ def _all_behind(sight: Sight) -> list[str]:
         if complaint:
             behind.setdefault(_sentence(complaint), []).append(member.host)
     return [f"{', '.join(hosts)}: {told}" for told, hosts in behind.items()]
+
+
+def _downgrade(sight: Sight) -> list[str]:
+    """Tell of a downgrade that etcd has enabled: under way, or left behind by a run that was cut or by a snapshot."""
+    statuses = [state.endpoint.status for state in sight.hosts.values() if state.endpoint.status]
+    line = downgrading(statuses)
+    if not line:
+        return []
+    command = "pyinfra -y INVENTORY deploys/upgrade.py --data etcd_version="
+    if not stray_downgrade(statuses):
+        return [
+            f"a downgrade to {line} is under way: {command}RELEASE goes on with it, or ends it where RELEASE is a higher one"
+        ]
+    running = min((str(status["version"]) for status in statuses), key=versions.parse)
+    return [
+        f"a downgrade to {line} is enabled, and every member runs a newer line: {command}{running} ends it"
+    ]
 
 
 def _service(member: Member, state: HostState) -> list[str]:

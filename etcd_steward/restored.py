@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from etcd_steward.backups import backup_folder, digest
 from etcd_steward.drilling import Trial
 from etcd_steward.errors import Complaint
+from etcd_steward.observed import refuses_user
 from etcd_steward.record import Record
 from etcd_steward.shell import script
 from etcd_steward.snapshots import Manifest
@@ -258,8 +259,8 @@ def switch(data_dir: str, wal_dir: str | None, ending: str) -> str:
     return "\n".join(["set -e", aside + "", "sync", *proof])
 
 
-# A client that compacts already, or etcd's authentication: neither says anything of the data.
-_UNCOUNTABLE = ("compacted", "user name is empty", "permission denied")
+# A client that compacts already, as etcd's authentication, says nothing of the data.
+_UNCOUNTABLE = "compacted"
 
 
 def counted_again(line: str, wanted: int, revision: int) -> tuple[str, str]:
@@ -282,7 +283,7 @@ def counted_again(line: str, wanted: int, revision: int) -> tuple[str, str]:
             "next: do not use this cluster; restore another snapshot"
         ), ""
     # The throw-away etcd was asked before.
-    if any(known in rest for known in _UNCOUNTABLE):
+    if refuses_user(rest) or _UNCOUNTABLE in rest:
         return "", f"note: keys were not counted again ({rest})"
     return (
         f"found no count of keys at revision {revision} ({rest}), wanted {wanted} as the manifest says; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from etcd_steward import rights
 from etcd_steward.desired import WantedFile
 from etcd_steward.observed import HostState
 from etcd_steward.platforms import INITS
@@ -75,6 +76,7 @@ def job_script(cluster: str, member: Member, *, quorum: bool = True, bin_dir: st
         ca=settings.certificate_path("ca", member.name),
         cert=settings.certificate_path("health", member.name),
         key=settings.certificate_path("health_key", member.name),
+        user=rights.user(member),
         endpoint=member.loopback_url,
         folder=settings.etcd_snapshot_dir,
         data_dir=settings.etcd_data_dir,

@@ -11,6 +11,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.job import linked_release
 from etcd_steward.observed import HostState
 from etcd_steward.replacing import replacing
+from etcd_steward.rights import lacking, lacking_rights
 from etcd_steward.run import Sight
 from etcd_steward.snapshots import Manifest
 from etcd_steward.versions import Hop, Version
@@ -275,7 +276,10 @@ def _down(sight: Sight, limit: set[str], path: Path, below: set[str]) -> list[Co
             else "mend it, or run without --limit",
         )
         for host, state in sight.hosts.items()
-        if state.reached and not state.endpoint.healthy and host not in left_so & limit
+        if state.reached
+        and not state.endpoint.healthy
+        and not state.endpoint.locked
+        and host not in left_so & limit
     ]
 
 
@@ -292,6 +296,8 @@ def _unwell(sight: Sight) -> list[Complaint]:
                     "bring this host back first",
                 ),
             )
+        elif (refused := lacking(member, state)) is not None:
+            complaints.append(refused)
         elif state.endpoint.alarms:
             complaints.append(
                 Complaint(
@@ -312,7 +318,7 @@ def _unwell(sight: Sight) -> list[Complaint]:
                 "run deploys/etcd.py first",
             ),
         )
-    if sight.seen is None:
+    if sight.seen is None and not lacking_rights(sight.cluster.members, sight.hosts):
         complaints.append(
             Complaint(
                 sight.cluster.name,
@@ -321,6 +327,7 @@ def _unwell(sight: Sight) -> list[Complaint]:
                 "run deploys/etcd.py or deploys/status.py first",
             ),
         )
+    if sight.seen is None:
         return complaints
     ours = {state.data.identity.member for state in sight.hosts.values() if state.data.identity}
     complaints += [

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
+from etcd_steward import rights
 from etcd_steward.claiming import enter
 from etcd_steward.failing import fail, failing, not_now
+from etcd_steward.observed import refuses_user
 from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
 from etcd_steward.shell import script
@@ -180,6 +182,14 @@ def _try(state: State, host: Host, run: Converge) -> bool:
         ctl(member, "guard.sh", "gate-put.sh", endpoint=member.loopback_url, name=key, value=value),
     )
     found = ask(run.cluster_run, far.host, ctl(far, "gate-get.sh", endpoint=far.loopback_url, name=key))
+    refused = next((line for line in [*written, *found] if refuses_user(line)), "")
+    if refused:
+        return fail(
+            state,
+            host,
+            f"found etcd's authentication enabled, and no rights for us ({refused}), wanted the user {rights.user(member)} "
+            f"with the role root; next: {rights.cure(member)}",
+        )
     if f"value {value}" not in found:
         return fail(
             state,

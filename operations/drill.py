@@ -61,7 +61,8 @@ def drilled(
             return fail(state, host, f"{told}, in {trial.path}; next: do not restore it, take another one")
         taken = age(int(sight.hosts[host.name].now) - manifest.seconds)
         host.log(
-            f"a restore of {manifest.file} would bring back {restored.keys if restored.keys is not None else 'all'} keys "
+            f"a restore of {manifest.file} would bring back "
+            f"{f'{restored.keys} keys' if restored.keys is not None else 'its keys, which were not counted,'} "
             f"of {manifest.time} (age {taken}), revision {manifest.revision}, as {manifest.member} had them"
         )
         gone = _revision(sight) - manifest.revision

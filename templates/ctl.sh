@@ -48,6 +48,13 @@ healthy() { # endpoint
 listens() { # endpoint
   grep -qE ":$(printf '%04X' "${1##*:}") [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
+# Tells whether etcd's authentication refused what was asked, as it knows no user of ours (etcd 3.4 to 3.7).
+locked() {
+  case $(why) in
+    *"etcdserver: permission denied"* | *"user name is empty"* | *"user name not found"* | *"auth: user not found"*) ;;
+    *) return 1 ;;
+  esac
+}
 # Says why what was heard is no answer: the last connection error out of etcdctl's JSON warnings, else its last line but
 # the summary, else what it gave for an answer. It is never without a word.
 why() {

@@ -1,6 +1,11 @@
 # Takes a snapshot of the own member, proves it, writes its manifest, prunes, and calls the operator's command; needs ctl.sh.
-# Set before: endpoint folder data_dir cluster member quorum spare_mb keep days hours command
+# Set before: endpoint folder data_dir cluster member quorum spare_mb keep days hours command user
 broken() { say "failed $*"; return 1; }
+# Says what helps where etcd did not do what it was asked for.
+cure() {
+  if locked; then say "as root of etcd: etcdctl user add $user --no-password && etcdctl user grant-role $user root"
+  else say "look at etcd's log"; fi
+}
 number() { sed -n 's/.*"'"$1"'":\(-\{0,1\}[0-9][0-9]*\).*/\1/p'; }
 word() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p'; }
 patient() { ctl "$endpoint" --command-timeout=30m "$@"; }
@@ -33,7 +38,7 @@ room() { # bytes of the database
 once() { # origin
   rm -f "$work/db"
   patient snapshot save "$work/db" || :
-  [ -f "$work/db" ] || { broken "found no snapshot ($(why)), wanted one; next: look at etcd's log"; return 2; }
+  [ -f "$work/db" ] || { broken "found no snapshot ($(why)), wanted one; next: $(cure)"; return 2; }
   whole "$work/db" || { broken "found a snapshot without its own hash, wanted a whole one; next: run again"; return 2; }
   inspect "$work/db"
   at=$(say "$answer" | number revision) total=$(say "$answer" | number totalKey)
@@ -45,7 +50,7 @@ once() { # origin
     # Refused where everything up to that revision is compacted; then the snapshot may not even show its revision.
     patient endpoint hashkv -w json || :
     compacted=$(say "$answer" | number compact_revision)
-    [ -n "$compacted" ] || { broken "found no hash ($(why)), wanted one; next: look at etcd's log"; return 2; }
+    [ -n "$compacted" ] || { broken "found no hash ($(why)), wanted one; next: $(cure)"; return 2; }
     if [ "$compacted" -gt "$at" ]; then floor=$compacted; return 1; fi
     [ "$(say "$answer" | number revision)" = "$at" ] || answer=
   else
@@ -61,7 +66,7 @@ once() { # origin
     '{"header"'*) keys=$(say "$answer" | number count) ;;
     *)
       case $(why) in *compacted*) return 1 ;; esac
-      broken "found no count of keys ($(why)), wanted one; next: look at etcd's log"
+      broken "found no count of keys ($(why)), wanted one; next: $(cure)"
       return 2
       ;;
   esac
@@ -100,7 +105,7 @@ tidy() {
 take() { # origin
   ctl "$endpoint" endpoint status -w json || :
   status=$answer size=$(say "$answer" | number dbSize)
-  [ -n "$size" ] || { broken "found no answer from $endpoint ($(why)), wanted its status; next: look at etcd's log"; return 1; }
+  [ -n "$size" ] || { broken "found no answer from $endpoint ($(why)), wanted its status; next: $(cure)"; return 1; }
   # A linearizable read through this member proves that it has caught up, and that it is no learner.
   if [ "$quorum" = yes ] && ! healthy "$endpoint"; then
     broken "found a member that is not healthy ($(why)), wanted a healthy one; next: look at deploys/status.py"

@@ -9,17 +9,15 @@ from etcd_steward.cli_mode import one_by_one
 from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.errors import Complaint
+from etcd_steward.gates import FIRST_STORED
 from etcd_steward.job import Scope
 from etcd_steward.operations import cluster, membership, release, upgrading
 from etcd_steward.report import tell_faults
 from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.upgrading import Path, choose_path
-from etcd_steward.versions import Version, judge_target, parse
+from etcd_steward.versions import Version, judge_target
 
 __all__ = ["upgrade"]
-
-# The first release whose members can be led down by etcd's own protocol.
-FIRST_STORED = parse("3.6.0")
 
 
 @deploy("upgrade")

@@ -52,7 +52,7 @@ def test_g_etcds_authentication_without_rights_for_us_is_told_with_the_commands_
     states = all_with_data() | hosts(host("n1", "n1", endpoint=Endpoint(healthy=True, denied=said)))
     (told,) = refused(states, seen())
     assert told.startswith(
-        "n1: found etcd's authentication enabled, and no rights for us, wanted the user etcd-steward"
+        f"n1: found etcd's authentication enabled, and no rights for us ({said}), wanted the user etcd-steward"
     )
 
 
