@@ -34,7 +34,10 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
     ]
     complaints += [
         Complaint(
-            host, f"etcd_config: {text}", f"keys and values that etcd {version} takes", "correct etcd_config"
+            host,
+            f"etcd_config: {text}",
+            f"keys and values that etcd {version} takes",
+            "correct etcd_config, and where members still run an older release, run deploys/upgrade.py at once, which brings both",
         )
         for text in configuration.check(settings.etcd_config, version)
     ]

@@ -101,7 +101,7 @@ def quorum(voters: int) -> int:
     return voters // 2 + 1
 
 
-def outage_told(voters: int, healthy: int, doing: str, stall: str) -> str:
+def outage_told(voters: int, healthy: int, doing: str, stall: str, *, serves: bool = True) -> str:
     """Say how many voters are left while one of them does not serve.
 
     Args:
@@ -109,9 +109,11 @@ def outage_told(voters: int, healthy: int, doing: str, stall: str) -> str:
         healthy: how many of them serve now.
         doing: which one, and what it does meanwhile.
         stall: for how long nobody can write, where too few are left.
+        serves: whether that one is among the healthy ones.
     """
-    told = f"voters {voters}, quorum {quorum(voters)}, healthy {healthy} -> {healthy - 1} while {doing}"
-    return told if healthy - 1 >= quorum(voters) else f"{told}: nobody can write {stall}"
+    left = healthy - serves
+    told = f"voters {voters}, quorum {quorum(voters)}, healthy {healthy} -> {left} while {doing}"
+    return told if left >= quorum(voters) else f"{told}: nobody can write {stall}"
 
 
 def clone_of(owner: Member) -> tuple[str, str, str]:

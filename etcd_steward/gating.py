@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
 
-__all__ = ["Secured", "compare", "end_downgrade", "secure", "unburden"]
+__all__ = ["Secured", "compare", "end_downgrade", "secure", "secure_anew", "unburden"]
 
 # Seconds that members may need until their answers can be compared: one that is just compacting, or migrating.
 _PATIENCE = 30
+# Restarts the members one at a time, whatever they run with.
+_ROLL = 'set etcd_config = {"snapshot-count": 50}, run deploys/etcd.py'
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,19 @@ def secure(run: Converge, step: Version) -> Secured:
         question = Script("digest", f"sha256sum <{shlex.quote(path)} | cut -d ' ' -f 1")
         if ask(run.cluster_run, host, question) == [manifest.sha256]:
             return Secured(host, manifest)
+    return secure_anew(run, sight)
+
+
+def secure_anew(run: Converge, sight: Sight) -> Secured:
+    """Take a snapshot from a healthy member.
+
+    Args:
+        run: the run of the cluster.
+        sight: what was seen of it.
+
+    Returns:
+        The snapshot, or why there is none.
+    """
     limit, running = run.cluster_run.limited(), running_versions(sight.hosts)
     # What a newer release has written the older one may not open, and 3.5's list of members is in a database of 3.5.
     oldest = {host for host in limit if running.get(host) == min(running.values(), default=None)}
@@ -288,5 +303,5 @@ def _strangers(run: Converge, step: Version) -> str:
         return ""
     return (
         f"found that the two stores of {member.name} list different members ({'; '.join(told)}), wanted the same; "
-        "next: restart the members on the newest 3.5, which mends it, then run again (etcd#20967)"
+        f"next: {_ROLL}, as a restart on the newest 3.5 mends it, then run again (etcd#20967)"
     )

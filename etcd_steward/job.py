@@ -228,7 +228,8 @@ def _unfit(member: Member, version: Version, text: str) -> Complaint:
         member.host,
         f"etcd_config: {text}",
         f"keys that etcd {version} knows, which this member runs",
-        "correct etcd_config, or upgrade first",
+        "correct etcd_config; or, where it is written for the release that is to come, run deploys/upgrade.py at once, "
+        "which brings both",
     )
 
 

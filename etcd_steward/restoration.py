@@ -13,6 +13,7 @@ from etcd_steward.backing_up import download, take
 from etcd_steward.backups import backup_folder, keep
 from etcd_steward.converge import Converge
 from etcd_steward.decisions import Decision
+from etcd_steward.errors import Complaint
 from etcd_steward.identity import Identity
 from etcd_steward.job import Job, make_job
 from etcd_steward.objections import reasons_against
@@ -56,7 +57,7 @@ class Restoration(Converge):
         restore = choose_restore(self.cluster_run, sight)
         refuse(list(restore.complaints))
         job = self._job_of(sight, restore)
-        refuse(reasons_against(job))
+        refuse(reasons_against(job) + _unfit(job, restore.trial.manifest if restore.trial else None))
         for note in restore.notes:
             logger.warning(f"    {self.cluster_run.name}: {note}")
         self._restores.append(restore)
@@ -122,7 +123,7 @@ class Restoration(Converge):
         except (OSError, ValueError) as error:
             return str(error)
         self._files.append(path)
-        problem = self._unfit(manifest)
+        problem = "; ".join(map(str, _unfit(self.job(), manifest)))
         if not problem:
             record = replace(restore.record, snapshot=manifest.line)
             self._restores.append(replace(restore, record=record))
@@ -142,16 +143,6 @@ class Restoration(Converge):
             download(self.cluster_run, host, f"{source.settings.etcd_snapshot_dir}/{manifest.file}", file)
 
         return keep(backup_folder(source.settings), manifest, fetch)
-
-    def _unfit(self, manifest: Manifest) -> str:
-        found = versions.parse(manifest.version)
-        for host, wanted in self.job().wanted.items():
-            if not found.minor <= wanted.version.minor <= found.minor + 1:
-                return (
-                    f"found a snapshot of etcd {found}, and etcd {wanted.version} for {host}, wanted the same minor "
-                    f"version, or the next; next: set etcd_version to one of {found.minor_line}"
-                )
-        return ""
 
     @property
     def file(self) -> Path:
@@ -175,6 +166,23 @@ class Restoration(Converge):
         job = self.job()
         able = all(versions.has_bump(wanted.version) for wanted in job.wanted.values())
         return job.sight.cluster.settings.etcd_restore_bump if able else 0
+
+
+def _unfit(job: Job, manifest: Manifest | None) -> list[Complaint]:
+    """Complain of a snapshot that the release of some member does not start from."""
+    if manifest is None:
+        return []
+    found = versions.parse(manifest.version)
+    return [
+        Complaint(
+            host,
+            f"a snapshot of etcd {found} ({manifest.file}), and etcd {wanted.version} here",
+            "the same minor version, or the next",
+            f"set etcd_version to one of {found.minor_line}, or restore another snapshot with etcd_snapshot",
+        )
+        for host, wanted in job.wanted.items()
+        if not found.minor <= wanted.version.minor <= found.minor + 1
+    ]
 
 
 def _as_it_will_be(member: Member, state: HostState, restore: Restore) -> HostState:

@@ -210,7 +210,8 @@ def others_are_well(state: State, host: Host, run: Converge, member: Member, sto
         return True
     voters = len(others) + 1
     stall = f"until it is back, mostly some seconds, {member.settings.etcd_timeout} s at most"
-    host.log(outage_told(voters, len(healthy) + 1, f"{member.name} restarts", stall))
+    serves = sight.hosts[member.host].endpoint.healthy
+    host.log(outage_told(voters, len(healthy) + serves, f"{member.name} restarts", stall, serves=serves))
     identity = run.job().sight.hosts[member.host].data.identity
     leads = identity is not None and {status.leader for status in healthy.values()} == {identity.member}
     if leads:

@@ -10,7 +10,7 @@ from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.gates import downgrading, stray_downgrade
-from etcd_steward.gating import Secured, compare, end_downgrade, secure, unburden
+from etcd_steward.gating import Secured, compare, end_downgrade, secure, secure_anew, unburden
 from etcd_steward.raft_gate import await_raft_snapshot
 from etcd_steward.raft_snapshots import leads_to_3_7
 from etcd_steward.staging import stage_everywhere
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.versions import Version
 
-__all__ = ["agreed", "concluded", "looked_after", "secured", "snapped", "staged", "unburdened"]
+__all__ = [
+    "agreed",
+    "concluded",
+    "looked_after",
+    "secured",
+    "secured_below",
+    "snapped",
+    "staged",
+    "unburdened",
+]
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -170,6 +179,30 @@ def snapped(run: Converge, step: Version) -> Commands:
         return fail(state, host, f"{problem}; no member was brought to {step}") if problem else True
 
     yield FunctionCommand(wait, (), {})
+
+
+@operation()
+def secured_below(run: Converge) -> Commands:
+    """
+    Take a snapshot after a downgrade: the earlier ones are of the higher release, which the members no longer restore.
+
+    + run: the run of this cluster
+    """
+    host = context.host
+    instead = not_now(
+        host, run.failures, StringCommand("# take a snapshot of the lower release"), "no snapshot was taken"
+    )
+    if instead is not None:
+        yield instead
+        return
+    safe: Secured = run.once("secured below", lambda: secure_anew(run, run.cluster_run.look()))
+    if safe.problem:
+        yield failing(safe.problem.removesuffix("; no member was touched"))
+        return
+    if host.name == safe.host:
+        yield FunctionCommand(_told, (safe,), {})
+        return
+    host.noop(f"a snapshot of the lower release is on {safe.host}")
 
 
 @operation()

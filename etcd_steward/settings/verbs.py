@@ -25,7 +25,9 @@ class VerbSettings(Keys):
         "cdf818194e3a8c32",
     )
     etcd_replace: Word | None = key(
-        None, "Member whose disk is lost for ever: it is removed, and joins anew.", "etcd02"
+        None,
+        "Member whose disk is lost for ever, or which does not start with its data: it is removed, and joins anew.",
+        "etcd02",
     )
     etcd_move_aside: Words = key(
         [], "Members whose data is of another cluster or another life, and may be moved aside.", ["etcd02"]

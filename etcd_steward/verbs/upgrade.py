@@ -34,23 +34,11 @@ def upgrade() -> None:
         passes[-1] if passes else found.once("converge", lambda: Converge(found, Scope(), "unchanged"))
     )
     sight = last.job().sight
-    state = sight.hosts[host.name]
-    settings = sight.cluster.member(host.name).settings
 
     cluster.confirmed(name="Look again", run=passes[0] if passes else last, verb="upgrade")
     steps = list(enumerate(zip(passes, path.steps, strict=True)))
     for _, (run, step) in host.loop(steps):
-        if one_by_one():
-            upgrading.staged(name=f"Stage {step.to} on all hosts", run=run, step=step.to)
-            continue
-        release.staged(
-            name=f"Stage {step.to}",
-            version=str(step.to),
-            obtain=run.archive(host),
-            prefix=settings.etcd_prefix,
-            arch=run.arch(host.name),
-            missing=str(step.to) not in state.releases,
-        )
+        _stage(host, run, step.to)
     for number, (run, step) in host.loop(steps):
         if number:
             before = path.steps[number - 1].to
@@ -78,7 +66,24 @@ def upgrade() -> None:
         membership.settled(name=f"Settle {step.to}", run=run)
     due = bool(path.steps) and path.steps[-1].to >= FIRST_STORED
     upgrading.concluded(name="Look for a downgrade that is left", run=found, sight=sight, due=due)
+    if path.downgrade and passes:
+        upgrading.secured_below(name=f"Secure the data on {path.steps[-1].to}", run=last)
     cluster.verified(name="Verify the cluster", run=last)
+
+
+def _stage(host: Host, run: Converge, to: Version) -> None:
+    if one_by_one():
+        upgrading.staged(name=f"Stage {to} on all hosts", run=run, step=to)
+        return
+    sight = run.job().sight
+    release.staged(
+        name=f"Stage {to}",
+        version=str(to),
+        obtain=run.archive(host),
+        prefix=sight.cluster.member(host.name).settings.etcd_prefix,
+        arch=run.arch(host.name),
+        missing=str(to) not in sight.hosts[host.name].releases,
+    )
 
 
 def _path(found: ClusterRun) -> Path:

@@ -40,6 +40,14 @@ def test_a_member_that_is_down_has_its_turn_first(world):
     assert living.happened("start") == [N3, N2, N1]
 
 
+def test_a_member_that_does_not_serve_is_not_counted_before_its_own_restart(world):
+    world.show(N3, "unhealthy")
+    result = run_deploy(Living(world).hosts, etcd, data=SLOWER)
+    assert (result.refused, result.failed) == ("", set())
+    assert "healthy 2 -> 2 while n3 restarts" in result.log
+    assert "healthy 3 -> 2 while n1 restarts" in result.log
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("how", ["before", "after"])
 def test_after_one_failed_turn_no_other_member_is_touched(world, mode, how):

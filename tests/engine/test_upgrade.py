@@ -679,3 +679,12 @@ def test_f8_a_downgrade_that_comes_up_while_members_have_their_turns_is_ended_af
     result = run_deploy(living.hosts, upgrade)
     assert (result.refused, result.failed) == ("", set())
     assert living.target == ""
+
+
+@pytest.mark.parametrize("wanted", ["3.5.33", "3.6.14"])
+def test_after_a_way_down_a_snapshot_of_the_lower_release_is_there(tmp_path, wanted):
+    living = climbing(tmp_path, "3.7.1", wanted)
+    result = run_deploy(living.hosts, upgrade, cli=True)
+    assert (result.refused, result.failed) == ("", set())
+    order = [event for _, event in living.events if event in {SNAPSHOT, "stop"}]
+    assert order[-1] == SNAPSHOT

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from etcd_steward import config_keys, configuration
 from etcd_steward.configuration import RESERVED, Config, TlsFiles, advise, check, render
+from etcd_steward.raft_snapshots import frequent
+from etcd_steward.settings import read_settings
 from etcd_steward.versions import NEWEST, parse
 
 TAGS = json.loads((Path(__file__).parents[1] / "data/etcd-config-tags.json").read_text())
@@ -429,3 +431,12 @@ def test_every_renamed_key_says_its_new_name():
         for key, entry in TABLE["keys"].items()
         if key.startswith("experimental-") and key not in RESERVED
     )
+
+
+def test_raft_snapshots_are_made_often_by_a_count_that_never_rises():
+    settings, _ = read_settings("n1", {"etcd_address": "10.0.0.1", "etcd_config": {"snapshot-count": 5000}})
+    assert settings is not None
+    assert frequent(settings).etcd_config == {"snapshot-count": 25}
+    assert settings.etcd_config == {"snapshot-count": 5000}, "what the user set comes back"
+    own = settings.model_copy(update={"etcd_config": {"snapshot-count": 5}})
+    assert frequent(own).etcd_config == {"snapshot-count": 5}

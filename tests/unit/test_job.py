@@ -238,7 +238,7 @@ def test_f33_settings_that_the_running_release_would_ignore_are_refused(world):
     told = sentences(make(look(world, with_settings(world, etcd_config=config), **lines)))
     assert [text.partition(":")[0] for text in told] == list(HOSTS)
     assert (
-        "wanted keys that etcd 3.4.44 knows, which this member runs; next: correct etcd_config, or upgrade first"
+        "wanted keys that etcd 3.4.44 knows, which this member runs; next: correct etcd_config; or, where it is written for the release that is to come, run deploys/upgrade.py at once, which brings both"
         in told[0]
     )
 

@@ -7,6 +7,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from etcd_steward.raft_snapshots import index_of
 from etcd_steward.upgrading import choose_path, earlier_snapshots, known_releases
 from etcd_steward.versions import NEWEST, parse
 from tests.engine.fakes import World
@@ -282,3 +285,17 @@ def test_f34_a_member_outside_the_inventory_may_run_anything_so_that_nobody_is_u
     for host in ALL:
         made.show(host, "converged", version="3.5.16", strangers=(stranger,))
     assert "found the member n4 (00000000000000ab), which no host of the inventory is" in complaints(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("0000000000000002-0000000000000a41.snap", 0xA41),
+        ("00000000000000ff-000000000000ffff.snap", 0xFFFF),
+        ("none", 0),
+        ("", 0),
+        ("0000000000000002-0000000000000a41.snap.broken", 0),
+    ],
+)
+def test_the_index_of_a_raft_snapshot_is_in_its_name(name: str, index: int) -> None:
+    assert index_of(name) == index
