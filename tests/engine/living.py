@@ -18,6 +18,7 @@ SCHEDULE = "etcd-snapshot"
 MEMBERS = 'member add "$name" --learner'
 ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag &'
 SERVING, DISARM, ALARMS = "get etcd-steward", "alarm disarm", "say listed"
+OWN_STATUS = 'newest "$prefix"\nif ctl'
 LOCK = "file=/run/etcd-steward.lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
 
@@ -127,6 +128,8 @@ class Living:
             return [*(f"alarm {alarm}" for alarm in self.alarms), "listed"]
         if OTHERS in command:
             return [self._status_of(url) for url in value(command, "endpoints").split()]
+        if OWN_STATUS in command:
+            return [self._status(host)] if host in self.running else ["untold connection refused"]
         if AWAIT in command:
             return [self._status(host)] if host in self.running else ["waiting connection refused"]
         if PEERS in command:

@@ -15,7 +15,7 @@ from etcd_steward import gating, raft_gate, releases
 from etcd_steward.verbs import etcd, upgrade
 from etcd_steward.versions import NEWEST, hops, parse
 from tests.engine.fakes import World, run_deploy
-from tests.engine.living import START, STOP, WRITE, Living, value
+from tests.engine.living import OWN_STATUS, START, STOP, WRITE, Living, value
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
@@ -26,7 +26,6 @@ SNAPSHOT, HASHES, DOWN, V2, RAFT = (
     "check v2store",
     "/member/snap/*.snap",
 )
-OWN_STATUS = 'newest "$prefix"\nif ctl'
 
 
 @pytest.fixture(autouse=True)
