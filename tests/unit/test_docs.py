@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from etcd_steward import release_page
 from etcd_steward.docs import settings_page
 from etcd_steward.settings import HOST_KEYS, Settings, read_settings
 from etcd_steward.topology import select_clusters
+from tests import hops
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = sorted([*(REPO / "docs").glob("*.md"), REPO / "README.md", REPO / "CHANGELOG.md"])
@@ -26,6 +28,25 @@ OTHERS = {"etcd_steward", "etcd_a", "etcd_b", "etcd_pi", "etcd_tiemout"}
 def test_the_page_of_settings_is_what_the_settings_say() -> None:
     found = (REPO / "docs/settings.md").read_text()
     assert found == settings_page(), "next: .venv/bin/python -m etcd_steward.docs >docs/settings.md"
+
+
+def test_the_page_of_releases_is_what_the_tables_say_down_to_the_measured_hops(tmp_path: Path) -> None:
+    found = (REPO / "docs/releases.md").read_text()
+    told, heading, _ = found.partition(release_page.HOPS)
+    assert heading == f"{hops.HEADING}\n"
+    assert told == release_page.head(), "next: .venv/bin/python -m etcd_steward.release_page docs/releases.md"
+    page = tmp_path / "releases.md"
+    page.write_text(f"old\n{release_page.HOPS}\nmeasured\n")
+    release_page.put(page)
+    assert page.read_text() == f"{release_page.head()}{release_page.HOPS}\nmeasured\n"
+
+
+def test_what_the_suite_measures_goes_into_the_page_of_releases_beside_the_tables(tmp_path: Path) -> None:
+    page = tmp_path / "releases.md"
+    page.write_text((REPO / "docs/releases.md").read_text())
+    hops.write(page, [hops.Hop("3.5.34", "3.6.16", "whole", "three", 900, 40, 0, 400)])
+    assert page.read_text().startswith(release_page.head().rstrip())
+    assert page.read_text().count(hops.HEADING) == 1
 
 
 @pytest.mark.parametrize("key", Settings.model_fields)
