@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from gevent.lock import BoundedSemaphore
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand
 
 from etcd_steward.downloads import ReleaseError
@@ -13,10 +16,24 @@ from etcd_steward.shell import script
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from pyinfra.api import Host, State
+
     from etcd_steward.downloads import Archive
     from etcd_steward.shell import Script
 
-__all__ = ["folder", "placed", "uploaded"]
+__all__ = ["due", "folder", "obtained", "placed", "uploaded"]
+
+
+@dataclass
+class _Due:
+    """What a run of pyinfra is about to put onto hosts, and what came of obtaining it."""
+
+    downloads: list[Callable[[], Archive]] = field(default_factory=list)
+    problem: str | None = None
+    lock: BoundedSemaphore = field(default_factory=BoundedSemaphore)
+
+
+_DUE: WeakKeyDictionary[State, _Due] = WeakKeyDictionary()
 
 
 # The fragments that a fragment needs; all others need what asks a program for its version.
@@ -66,6 +83,45 @@ def placed(
         prefix=prefix,
         **values,
     )
+
+
+def due(host: Host, obtain: Callable[[], Archive], *, missing: bool) -> Callable[[], Archive]:
+    """Note what an operation of a verb uploads, so that it is here and verified before the first host is changed.
+
+    A verb calls it where it calls the operation: under -y pyinfra asks an operation nothing before it is executed.
+
+    Args:
+        host: the host that is to get it.
+        obtain: returns the verified file on the controller, or raises `ReleaseError`.
+        missing: whether the host lacks it.
+
+    Returns:
+        What was given to obtain it.
+    """
+    if missing:
+        _DUE.setdefault(host.state, _Due()).downloads.append(obtain)
+    return obtain
+
+
+def obtained(state: State) -> str:
+    """Obtain all that was noted, once in a run; the first operation of every verb that uploads something asks for it.
+
+    Args:
+        state: pyinfra's run.
+
+    Returns:
+        Why something cannot be had, or must not be used; empty where all is here and verified.
+    """
+    noted = _DUE.setdefault(state, _Due())
+    with noted.lock:
+        if noted.problem is None:
+            noted.problem = ""
+            try:
+                for obtain in noted.downloads:
+                    obtain()
+            except ReleaseError as error:
+                noted.problem = f"{error}; no host was changed"
+        return noted.problem
 
 
 def uploaded(

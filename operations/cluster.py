@@ -17,6 +17,7 @@ from etcd_steward.operations.membership import fail_unhealthy
 from etcd_steward.preflight import skew_complaint
 from etcd_steward.shell import script
 from etcd_steward.talk import ask, await_healthy, ctl, reach_peers
+from etcd_steward.uploads import obtained
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -43,6 +44,9 @@ def confirmed(run: Converge, verb: str = "etcd") -> Commands:
         return
 
     def lock_and_look() -> str:
+        problem = obtained(host.state)
+        if problem:
+            return problem
         job = run.job()
         problem = enter(run.cluster_run, verb, job.sight, changes=job.changes)
         if problem or not (job.changes or host.state.check_for_changes):

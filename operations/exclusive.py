@@ -10,6 +10,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from etcd_steward.claiming import enter
 from etcd_steward.failing import failing
+from etcd_steward.uploads import obtained
 
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
@@ -36,7 +37,7 @@ def claimed(
         return
 
     def lock_and_look() -> str:
-        problem = enter(run, verb, sight, changes=changes)
+        problem = obtained(host.state) or enter(run, verb, sight, changes=changes)
         if problem or not changes or again():
             return problem
         return "found that the plan changed since it was made, wanted the same; next: run again"

@@ -10,7 +10,8 @@ from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, opera
 
 from etcd_steward import releases, versions
 from etcd_steward.facts.releases import Releases
-from etcd_steward.uploads import uploaded
+from etcd_steward.failing import failing
+from etcd_steward.uploads import obtained, uploaded
 
 if TYPE_CHECKING:
     from etcd_steward.releases import Archive
@@ -56,6 +57,12 @@ def staged(
     host = context.host
     if missing is None:
         missing = version not in host.get_fact(Releases, prefix=prefix)
+    if host.state.is_executing:
+        # Of verbs for clients this is the first operation.
+        problem = obtained(host.state)
+        if problem:
+            yield failing(problem)
+            return
     if not missing:
         host.noop(f"etcd {version} is already in {prefix}")
         return

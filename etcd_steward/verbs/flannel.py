@@ -8,6 +8,7 @@ from pyinfra.api import deploy
 from etcd_steward.flannel_host import bundle_of
 from etcd_steward.flannel_run import flannel_run
 from etcd_steward.operations import flannel as network
+from etcd_steward.uploads import due
 from etcd_steward.verbs.clients import give
 
 __all__ = ["flannel"]
@@ -22,6 +23,7 @@ def flannel() -> None:
         host.noop("no host of a flannel network")
         return
     give(run.client, bundle_of(run.settings[host.name]))
+    due(host, run.archive(host), missing=run.work(host.name).stage)
     network.staged(name="Stage flannel", run=run)
     network.prepared(name="Prepare kernel and firewall", run=run)
     network.configured(name="Write the network configuration", run=run)

@@ -17,6 +17,7 @@ from etcd_steward.operations import binary
 from etcd_steward.operations import k3s as servers_of
 from etcd_steward.run import refuse
 from etcd_steward.settings import Settings
+from etcd_steward.uploads import due
 from etcd_steward.verbs.clients import give
 
 __all__ = ["k3s"]
@@ -36,13 +37,14 @@ def k3s() -> None:
 
     give(client, bundle_of(own))
     servers_of.cgroups(name="Let the kernel have its cgroups", servers=servers)
+    missing = own.etcd_k3s_version not in servers.looks[host.name].releases
     binary.staged(
         name="Stage k3s",
         program="k3s",
         version=str(own.etcd_k3s_version),
-        obtain=servers.obtain(host),
+        obtain=due(host, servers.obtain(host), missing=missing),
         prefix=own.etcd_k3s_prefix,
-        missing=own.etcd_k3s_version not in servers.looks[host.name].releases,
+        missing=missing,
     )
     for turned in host.loop(list(servers.looks)):
         if turned == host.name:

@@ -15,6 +15,7 @@ from etcd_steward.operations import binary
 from etcd_steward.operations import kubernetes as planes_of
 from etcd_steward.run import refuse
 from etcd_steward.settings import Settings
+from etcd_steward.uploads import due
 from etcd_steward.verbs.clients import give
 
 __all__ = ["kubernetes"]
@@ -40,7 +41,7 @@ def kubernetes() -> None:
                 name=f"Stage {tool}",
                 program=tool,
                 version=planes.release(host.name),
-                obtain=planes.obtain(host, tool),
+                obtain=due(host, planes.obtain(host, tool), missing=not there),
                 prefix=own.etcd_kubernetes_prefix,
                 missing=not there,
             )

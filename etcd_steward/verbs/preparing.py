@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from etcd_steward import crio, kubelet
 from etcd_steward.operations import account, binary, cluster, node, release, time
+from etcd_steward.uploads import due
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
@@ -45,23 +46,26 @@ def prepare(host: Host, run: Converge) -> None:
     if settings.pod:
         node.installed(name="Install kubelet", run=run)
         lack = job.unprepared.get(host.name)
+        machine = job.sight.hosts[host.name].machine
         if settings.etcd_kubelet_version:
+            lacks = bool(lack and lack.kubelet)
             binary.staged(
                 name=f"Stage kubelet {settings.etcd_kubelet_version}",
                 program="kubelet",
                 version=settings.etcd_kubelet_version,
-                obtain=kubelet.obtain(settings, job.sight.hosts[host.name].machine, host.log),
+                obtain=due(host, kubelet.obtain(settings, machine, host.log), missing=lacks),
                 prefix=kubelet.PREFIX,
-                missing=bool(lack and lack.kubelet),
+                missing=lacks,
             )
         if settings.etcd_crio_version and settings.etcd_container_runtime == "crio":
+            lacks = bool(lack and lack.bundle)
             binary.staged(
                 name=f"Install CRI-O {settings.etcd_crio_version}",
                 program=crio.PROGRAM,
                 version=settings.etcd_crio_version,
-                obtain=crio.obtain(settings, job.sight.hosts[host.name].machine, host.log),
+                obtain=due(host, crio.obtain(settings, machine, host.log), missing=lacks),
                 prefix=crio.PREFIX,
-                missing=bool(lack and lack.bundle),
+                missing=lacks,
                 bundle=True,
             )
         node.prepared(name="Prepare the host for static pods", run=run)
@@ -69,7 +73,7 @@ def prepare(host: Host, run: Converge) -> None:
     release.staged(
         name="Stage the release",
         version=str(wanted.version) if wanted else settings.etcd_version,
-        obtain=run.archive(host),
+        obtain=due(host, run.archive(host), missing=left.stage),
         prefix=settings.etcd_prefix,
         arch=run.arch(host.name),
         missing=left.stage,

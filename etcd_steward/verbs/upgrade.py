@@ -15,6 +15,7 @@ from etcd_steward.operations import cluster, membership, release, upgrading
 from etcd_steward.report import tell_faults
 from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.upgrading import Path, choose_path
+from etcd_steward.uploads import due
 from etcd_steward.versions import Version, judge_target
 
 __all__ = ["upgrade"]
@@ -72,17 +73,19 @@ def upgrade() -> None:
 
 
 def _stage(host: Host, run: Converge, to: Version) -> None:
+    sight = run.job().sight
+    missing = str(to) not in sight.hosts[host.name].releases
+    obtain = due(host, run.archive(host), missing=missing)
     if one_by_one():
         upgrading.staged(name=f"Stage {to} on all hosts", run=run, step=to)
         return
-    sight = run.job().sight
     release.staged(
         name=f"Stage {to}",
         version=str(to),
-        obtain=run.archive(host),
+        obtain=obtain,
         prefix=sight.cluster.member(host.name).settings.etcd_prefix,
         arch=run.arch(host.name),
-        missing=str(to) not in sight.hosts[host.name].releases,
+        missing=missing,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.targets import mirror
 from tests.targets.images import title
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ FAMILIES = ("alpine", "debian", "centos")
 def test_a_fresh_cluster_of_every_maintained_line_is_made_read_backed_up_and_drilled(
     fresh: Callable[..., Site], families: tuple[str, ...], version: str
 ) -> None:
-    site = fresh(families, settings={"etcd_version": version})
+    # The digest of what the mirror has, be it upstream's archive or built here: no other download may be used.
+    known = {"etcd_sha256": mirror.digests(version), "etcd_require_digest": True, "etcd_digests": "pinned"}
+    site = fresh(families, settings={"etcd_version": version, **known})
+    before = [site.footprint(host) for host in site.hosts]
+    site.settings["etcd_sha256"] = {"amd64": "0" * 64}
+    assert site.etcd("-y").failed("wanted " + "0" * 64).verdicts["Success"] == 0
+    assert [site.footprint(host) for host in site.hosts] == before
+    site.settings["etcd_sha256"] = known["etcd_sha256"]
     site.etcd("-y").succeeded()
     assert {site.status(host)["version"] for host in site.hosts} == {version}
     assert len(site.cluster_ids()) == 1

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from etcd_steward import releases
 from etcd_steward.record import read_controller_record
 from etcd_steward.verbs import etcd
 from tests.engine.common import HOSTS, N1, N2, SLOWER, all_commands, counts, only_looked, stops_when
@@ -22,6 +23,19 @@ def test_empty_hosts_become_a_cluster_and_a_second_run_changes_nothing(fresh):
     again = run_deploy(living.hosts, etcd)
     assert (again.refused, again.failed) == ("", set())
     assert only_looked(again)
+
+
+def test_an_archive_that_must_not_be_used_is_found_out_before_any_host_is_changed(fresh, monkeypatch):
+    def refuse(*_args, **_more):
+        raise releases.ReleaseError("another digest", "the one that is known", "do not use it")
+
+    monkeypatch.setattr(releases, "obtain", refuse)
+    living = Living(fresh)
+    result = run_deploy(living.hosts, etcd)
+    assert result.failed == set(HOSTS)
+    assert "found another digest, wanted the one that is known" in result.log
+    assert only_looked(result)
+    assert not fresh.pki.exists()
 
 
 def test_a_dry_run_makes_nothing_on_the_controller_and_shows_the_operations_of_the_run(fresh):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -307,3 +308,15 @@ print(len({{job.value for job in jobs}}))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
     assert len(mirror.asked) == 1
+
+
+def test_every_verb_has_what_it_uploads_obtained_before_it_changes_a_host() -> None:
+    verbs = Path(__file__).resolve().parents[2] / "etcd_steward/verbs"
+    given = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(verbs.glob("*.py"))
+        for line in path.read_text().splitlines()
+        if "obtain=" in line
+    ]
+    assert given
+    assert [line for line in given if "obtain=due(" not in line and "obtain=obtain," not in line] == []
