@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -167,7 +167,12 @@ class Credentials:
         try:
             pairs = self.ready(member)
         except PkiError as error:
-            return [Complaint.of(member.host, error, "ready-made pairs", "correct etcd_certificates_dir")]
+            told = Complaint.of(member.host, error, "ready-made pairs", "correct etcd_certificates_dir")
+            # A path that cannot be read comes from that setting, and from nothing else.
+            unread = isinstance(error.__cause__, OSError)
+            return [
+                replace(told, next="correct etcd_certificates_dir, or permissions there") if unread else told
+            ]
         missing = [role for role in ROLES if role not in pairs]
         if not missing:
             return self._unfit(member, pairs)

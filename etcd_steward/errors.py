@@ -37,6 +37,9 @@ class Complaint:
             The complaint.
         """
         found, _, rest = str(error).removeprefix("found ").partition(", wanted ")
+        where, told, what = found.partition(": found ")
+        if told:  # the sentence begins with the path that it is about
+            found = f"{what} ({where})"
         should, _, then = rest.partition("; next: ")
         return cls(host, found, should or wanted, then or what_next)
 

@@ -244,6 +244,12 @@ def test_kubeadm_makes_a_control_plane_in_front_of_pods_and_a_second_one_joins(p
     second.run(joining(first))
     assert answers(second)
     assert first.run(f"{KUBECTL} get nodes -o name").stdout.split() == ["node/cp1", "node/cp2"]
+    # kubeadm join gives the second one the first one's pair; the next run gives it one of its own again.
+    pair = "/etc/kubernetes/pki/apiserver-etcd-client.crt"
+    assert second.read(pair) == first.read(pair)
+    site.run("-y", "deploys/kubernetes.py").succeeded()
+    assert second.read(pair) != first.read(pair)
+    assert answers(second)
     site.run("-y", "deploys/kubernetes.py").unchanged()
 
 

@@ -159,7 +159,7 @@ def test_the_address_of_an_interface_and_ready_made_certificates(
     for kind in ("ca", "peer_ca"):
         del site.settings[f"etcd_{kind}_key"]
     site.settings["etcd_certificates_dir"] = "ready"
-    site.etcd("-y").refused("ready", "wanted ready-made pairs", "correct etcd_certificates_dir")
+    site.etcd("-y").refused("found No such file or directory (ready", "correct etcd_certificates_dir")
     ready = {}
     for role, authority in authorities.items():
         names = (
