@@ -24,7 +24,7 @@ class Advisory:
         id: its number, such as "CVE-2026-33413", or upstream's issue or pull request where it has none.
         aliases: its other numbers.
         kind: whether it bears on what may be read and done by whom, or on the data itself.
-        severity: "medium" or "high".
+        severity: the word that upstream has said for it, or None where none was found.
         what: what is wrong.
         source: the address where that is written.
         lines: for each minor version that has it, the first patch release with it, and the first without it or None.
@@ -35,7 +35,7 @@ class Advisory:
     id: str
     aliases: tuple[str, ...]
     kind: Literal["security", "data"]
-    severity: Literal["medium", "high"]
+    severity: Literal["low", "moderate", "high"] | None
     what: str
     source: str
     lines: Mapping[str, tuple[int, int | None]]

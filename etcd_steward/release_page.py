@@ -101,7 +101,7 @@ def put(page: Path) -> None:
 
 def _row(one: Advisory, lines: list[str]) -> str:
     cells = [
-        f"[{one.id}]({one.source}), {one.severity}",
+        f"[{one.id}]({one.source})" + (f", {one.severity}" if one.severity else ""),
         ", ".join(one.aliases),
         one.what,
         *(_fixed(one, line) for line in lines),
