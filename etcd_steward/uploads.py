@@ -115,10 +115,10 @@ def obtained(state: State) -> str:
     noted = _DUE.setdefault(state, _Due())
     with noted.lock:
         if noted.problem is None:
-            noted.problem = ""
             try:
                 for obtain in noted.downloads:
                     obtain()
+                noted.problem = ""
             except ReleaseError as error:
                 noted.problem = f"{error}; no host was changed"
         return noted.problem

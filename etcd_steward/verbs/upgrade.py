@@ -65,8 +65,8 @@ def upgrade() -> None:
             upgrading.agreed(name=f"Compare all members on the way to {step.to}", run=run, step=step.to)
         _turns(host, run, step.to, others)
         membership.settled(name=f"Settle {step.to}", run=run)
-    due = bool(path.steps) and path.steps[-1].to >= FIRST_STORED
-    upgrading.concluded(name="Look for a downgrade that is left", run=found, sight=sight, due=due)
+    stored = bool(path.steps) and path.steps[-1].to >= FIRST_STORED
+    upgrading.concluded(name="Look for a downgrade that is left", run=found, sight=sight, due=stored)
     if path.downgrade and passes:
         upgrading.secured_below(name=f"Secure the data on {path.steps[-1].to}", run=last)
     cluster.verified(name="Verify the cluster", run=last)
