@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,11 @@ def _with_privileges(run: ClusterRun | None, host: Host) -> ClusterRun | None:
 
 
 def _read_all(state: State) -> _Known:
+    # Verbs say themselves which host gave no answer. Python prints what a library logs where nobody asked for it, and
+    # paramiko logs the traceback of a connection that pyinfra closes while it waits for a host that hangs.
+    paramiko = logging.getLogger("paramiko")
+    if not paramiko.handlers:
+        paramiko.addHandler(logging.NullHandler())
     settings: dict[str, Settings] = {}
     complaints: list[Complaint] = unread(state.inventory.get_override_data(), cli_mode.verbs())
     for host in state.inventory:

@@ -40,10 +40,10 @@ CHAIN = (
     ("3.7.3", "3.6.16"),
     ("3.6.16", "3.5.34"),
     ("3.5.34", "3.7.3"),
+    ("3.7.3", "3.5.34"),
 )
 # What members run between two steps. It is made before: a build takes longer than a download may.
-TWO_DOWN = ("3.7.3", "3.5.34")
-BETWEEN = {("3.5.34", "3.7.3"): "3.6.16", TWO_DOWN: "3.6.16"}
+BETWEEN = {("3.5.34", "3.7.3"): "3.6.16", ("3.7.3", "3.5.34"): "3.6.16"}
 ONE_MINOR = [hop for hop in CHAIN if hop not in BETWEEN]
 
 
@@ -146,7 +146,7 @@ def test_a_hop_loses_no_write(climber: Climber, hop: tuple[str, str], request: p
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("hop", [*CHAIN, TWO_DOWN], ids=named, scope="class")
+@pytest.mark.parametrize("hop", CHAIN, ids=named, scope="class")
 class TestInTheMiddle:
     """Both on one cluster for each hop: the canary leaves it where the cut begins."""
 

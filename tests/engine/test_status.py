@@ -1,6 +1,7 @@
 """What is promised about `deploys/status.py`, with pyinfra's real engine over pretended hosts."""
 
 import json
+import logging
 import sys
 
 import pyinfra
@@ -27,6 +28,17 @@ def test_a_healthy_cluster_succeeds_with_one_command_for_each_host(world):
     assert (result.refused, result.failed) == ("", set())
     assert {host: len(commands) for host, commands in result.commands.items()} == dict.fromkeys(HOSTS, 1)
     assert only_probed(result)
+
+
+def test_no_traceback_of_the_transport_reaches_the_terminal(world, monkeypatch, capsys):
+    root, transport = logging.getLogger(), logging.getLogger("paramiko.transport")
+    for logger in (root, transport.parent):
+        monkeypatch.setattr(logger, "handlers", [])
+    run_deploy(world.hosts, status)
+    monkeypatch.setattr(root, "handlers", [])
+    capsys.readouterr()
+    transport.error("Traceback (most recent call last)")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("yes", [True, False])
