@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from pyinfra.api import Host, StringCommand
+from pyinfra.api import Host
 
 from etcd_steward.errors import Complaint
 from etcd_steward.leftovers import FOLDER, is_nobodys, new_folder
 from etcd_steward.observed import HostState
 from etcd_steward.rights import lacking_rights
 from etcd_steward.schedule import job_script
-from etcd_steward.shell import Script
+from etcd_steward.shell import Script, script
 from etcd_steward.snapshots import Manifest
+from etcd_steward.sweeping import as_login, sweep
 from etcd_steward.talk import ask
 
 if TYPE_CHECKING:
@@ -146,13 +147,13 @@ def login_folder(run: ClusterRun, host: Host) -> Iterator[str]:
     Raises:
         OSError: it could not be made.
     """
-    # What an interrupted run has left is told in the same breath, and goes with it.
+    # What an interrupted run has left is told in the same breath, and goes with it. Anybody may make names there.
     command = (
-        f"umask 077; mktemp -d {new_folder()}; now=$(date +%s); "
-        f'for left in {FOLDER}*; do [ -d "$left" ] && echo "left $((now - $(stat -c %Y "$left"))) $left"; done; :'
+        f"umask 077; mktemp -d {new_folder()}; now=$(date +%s); for left in {FOLDER}*; do "
+        'case $left in *[!A-Za-z0-9._/-]*) continue ;; esac; [ -d "$left" ] && [ ! -L "$left" ] && '
+        'echo "left $((now - $(stat -c %Y "$left"))) $left"; done; :'
     )
-    made, output = host.run_shell_command(StringCommand(command))
-    lines = output.stdout.splitlines()
+    made, lines = as_login(host, command)
     folder = next((line for line in lines if line.startswith(FOLDER)), "")
     if not made or not folder:
         raise OSError("found no temporary folder on the host, wanted one; next: look at /var/tmp there")
@@ -161,7 +162,7 @@ def login_folder(run: ClusterRun, host: Host) -> Iterator[str]:
     try:
         yield folder
     finally:
-        ask(run, host.name, Script("remove", shlex.join(["rm", "-rf", folder, *old])))
+        sweep(run, host, [folder, *old])
 
 
 def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> None:
@@ -176,14 +177,17 @@ def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> Non
     Raises:
         OSError: it did not come.
     """
-    with login_folder(run, host) as folder:
-        copy = f"{folder}/copy"
-        quoted = shlex.quote(source)
-        stage = f'umask 077; cp {quoted} {copy} && chown "$(stat -c %u {folder})" {copy} && chmod 400 {copy} && echo ok'
-        if ask(run, host.name, Script("stage", stage)) != ["ok"]:
-            raise OSError(f"found no way to read {source}, wanted it; next: look at the space in /var/tmp")
-        if not host.get_file(copy, target):
+    _, account = as_login(host, "id -u")
+    # In a folder of root's own: in one of the login's somebody could have laid a link where root is about to write.
+    hand = script("handed.sh", source=source, pattern=new_folder(), account=" ".join(account[-1:]))
+    folder = _told(ask(run, host.name, hand), "handed")
+    if not folder:
+        raise OSError(f"found no way to read {source}, wanted it; next: look at the space in /var/tmp")
+    try:
+        if not host.get_file(f"{folder}/copy", target):
             raise OSError(f"found that {source} did not come over, wanted it; next: run again")
+    finally:
+        sweep(run, host, [folder])
 
 
 def upload(host: Host, source: str, folder: str, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import gevent
@@ -13,6 +12,7 @@ from pyinfra.api.state import BaseStateCallback
 from etcd_steward.leftovers import FOLDER, abandoned
 from etcd_steward.locking import FILE, Lock, Owner, conflict
 from etcd_steward.shell import Script, script
+from etcd_steward.sweeping import sweep
 from etcd_steward.talk import ask
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _sweep(run: ClusterRun, sight: Sight) -> None:
     for host in sorted(run.limited()):
         old = abandoned(sight.hosts[host], FOLDER)
         if old:
-            ask(run, host, Script("remove", shlex.join(["rm", "-rf", *old])))
+            sweep(run, run.hosts[host], old)
             logger.warning(f"    {host}: removed what an interrupted run has left: {', '.join(old)}")
 
 

@@ -16,7 +16,9 @@ __all__ = ["DRILL", "FOLDER", "abandoned", "is_nobodys", "new_folder", "notes"]
 
 FOLDER = "/var/tmp/etcd-steward."  # noqa: S108 - folders of mode 0700, made afresh
 DRILL = "/.drill."
-_OURS = re.compile(re.escape(FOLDER) + r"(?:([0-9a-f]{8}-\d+-\d+)\.)?\w{6}")
+_OURS = re.compile(re.escape(FOLDER) + r"(?:([0-9a-f]{8}-[0-9]+-[0-9]+)\.)?[A-Za-z0-9_]{6}")
+# What lies beside snapshots is made by the script of their job: mktemp's six letters end its name.
+_BESIDE = re.compile(r"(?:/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+/\.(?:drill|taking)\.[A-Za-z0-9_]{6}")
 
 # No copy and no drill takes so long.
 _HOURS = 24
@@ -38,7 +40,7 @@ def is_nobodys(path: str, age: int) -> bool:
         Whether it is; of another controller's only after a day.
     """
     ours = _OURS.fullmatch(path)
-    if path.startswith(FOLDER) and ours is None:
+    if ours is None and _BESIDE.fullmatch(path) is None:
         return False
     return age > _HOURS * 3600 or bool(ours and ours.group(1) and has_ended(ours.group(1)))
 

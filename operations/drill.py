@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from etcd_steward.drilling import try_out
 from etcd_steward.failing import fail
 from etcd_steward.job import linked_release
 from etcd_steward.leftovers import DRILL, abandoned
+from etcd_steward.shell import script
 from etcd_steward.snapshots import age, differences
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def drilled(
         # The host of the drill sweeps by itself, under its lock. A drill's folder holds all keys.
         old = abandoned(sight.hosts[host.name], DRILL)
         if old:
-            yield StringCommand(shlex.join(["rm", "-rf", *old]))
+            yield StringCommand(script("sweep.sh", abandoned=old))
             return
         host.noop(f"the drill is on {trial.member.host}")
         return

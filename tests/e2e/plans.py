@@ -32,7 +32,7 @@ ADD, PROMOTE, REMOVE = "action=add", "action=promote", "action=remove"
 ASIDE = "Moves what a member leaves behind"
 # The rule as low as it goes: whatever is unused is given back.
 EAGER = ("--data=etcd_maintain_quota_fraction=0", "--data=etcd_maintain_fragmentation=0.05")
-SNAPSHOT, COPY, DRILL = "Takes a snapshot", "chmod 400", "Restores a snapshot into"
+SNAPSHOT, COPY, DRILL = "Takes a snapshot", "Lays a copy", "Restores a snapshot into"
 STAGING, SWITCH = "Restores a snapshot beside", r"incoming=\W?new-[^\0]*# Moves a member"
 COMPACT, DEFRAGMENT = "Forgets the history", "Writes one member"
 

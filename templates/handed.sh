@@ -1,0 +1,7 @@
+# Lays a copy of a file that only root can read where another account can read it and nobody but root can put anything.
+# Set before: source pattern account
+umask 077
+folder=$(mktemp -d "$pattern") || exit 0
+if cp "$source" "$folder/copy" && chmod 400 "$folder/copy" && chown -h "$account" "$folder/copy" && chmod 711 "$folder"; then
+  echo "handed $folder"
+else rm -rf "$folder"; fi
