@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.conftest import make_site
+from tests.e2e.hopping import (
+    BACK,
+    BETWEEN,
+    CHAIN,
+    CUT,
+    at_rest,
+    cut_and_finish,
+    named,
+    running,
+    take_back,
+    told,
+    upgrade,
+)
 from tests.e2e.writer import Served
-from tests.hops import Hop
 from tests.targets import hosts as targets
 from tests.targets import mirror
 from tests.targets.images import title
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.e2e.steward import Outcome, Site
+    from tests.e2e.steward import Site
 
 pytestmark = pytest.mark.target
 
@@ -32,28 +42,6 @@ SETTINGS = {
     "etcd_config": {"enable-grpc-gateway": True},
     "etcd_timeout": 60,
 }
-# In this order one cluster goes them all.
-CHAIN = (
-    ("3.4.23", "3.5.34"),
-    ("3.5.34", "3.6.16"),
-    ("3.6.16", "3.7.3"),
-    ("3.7.3", "3.6.16"),
-    ("3.6.16", "3.5.34"),
-    ("3.5.34", "3.7.3"),
-    ("3.7.3", "3.5.34"),
-)
-# What members run between two steps. It is made before: a build takes longer than a download may.
-BETWEEN = {("3.5.34", "3.7.3"): "3.6.16", ("3.7.3", "3.5.34"): "3.6.16"}
-ONE_MINOR = [hop for hop in CHAIN if hop not in BETWEEN]
-
-
-def named(hop: tuple[str, str]) -> str:
-    return " to ".join(hop)
-
-
-def climbs(hop: tuple[str, str]) -> bool:
-    before, after = ([int(part) for part in version.split(".")] for version in hop)
-    return before < after
 
 
 class Climber:
@@ -67,6 +55,7 @@ class Climber:
     def before(self, hop: tuple[str, str]) -> Site:
         """Give a healthy cluster on the release where a hop begins."""
         targets.SEEN.update(FAMILIES)
+        # It is made before: a build takes longer than a download may.
         mirror.prepare(*(BETWEEN[hop],) if hop in BETWEEN else ())
         version = hop[0]
         if self._site is None or set(running(self._site)) != {version}:
@@ -97,51 +86,13 @@ def climber(
     climber.close()
 
 
-def running(site: Site) -> list[str]:
-    """Ask each member which release it runs; one that does not answer runs none."""
-    try:
-        return [site.status(host)["version"] for host in site.hosts]
-    except AssertionError:
-        return []
-
-
-def upgrade(site: Site, version: str, *flags: str) -> Outcome:
-    return site.run("-y", f"--data=etcd_version={version}", *flags, "deploys/upgrade.py")
-
-
-def interrupt(site: Site, version: str, times: int) -> None:
-    """Press Ctrl-C in a turn of an upgrade."""
-    process = site.start("-y", f"--data=etcd_version={version}", "deploys/upgrade.py")
-    assert process.stderr is not None
-    try:
-        for _ in range(times):
-            assert any("the turn of" in line for line in process.stderr), "it ended before that turn"
-        os.killpg(process.pid, signal.SIGINT)
-    finally:
-        # What the terminal's signal ends besides decides its exit status: a command on a host fails, or none is under way.
-        process.communicate(timeout=120)
-
-
-def at_rest(site: Site, version: str) -> None:
-    """Fail unless every member runs a release, and converging with it has nothing to do."""
-    assert running(site) == [version] * len(site.hosts)
-    upgrade(site, version).unchanged()
-    site.settings["etcd_version"] = version
-    site.etcd("-y").unchanged()
-
-
-def told(request: pytest.FixtureRequest, hop: tuple[str, str], way: str, served: Served) -> None:
-    served.report.told(f"upgrade.py, {named(hop)}, {way}")
-    Hop.of(*hop, way, MEMBERS, served.report).note(request)
-
-
 @pytest.mark.parametrize("hop", CHAIN, ids=named)
 def test_a_hop_loses_no_write(climber: Climber, hop: tuple[str, str], request: pytest.FixtureRequest) -> None:
     _, after = hop
     site = climber.before(hop)
     with Served(site) as served:
         upgrade(site, after).succeeded()
-    told(request, hop, "whole", served)
+    told(request, hop, "whole", MEMBERS, served)
     at_rest(site, after)
 
 
@@ -155,21 +106,16 @@ class TestInTheMiddle:
     ) -> None:
         before, after = hop
         site = climber.before(hop)
-        # The one that is asked first must not be the one that knows most.
-        _, canary, _ = site.hosts
-        limit = f"--limit={site.name(canary)}"
+        canary = site.hosts[1]
         if hop in BETWEEN:
-            upgrade(site, after, limit).refused("--limit, wanted one step for a canary")
+            upgrade(site, after, f"--limit={site.name(canary)}").refused(
+                "--limit, wanted one step for a canary"
+            )
             return
         processes = site.processes()
         with Served(site) as served:
-            upgrade(site, after, limit).succeeded()
-            assert running(site) == [before, after, before]
-            if climbs(hop):
-                upgrade(site, after, "--data=etcd_rollback=true").succeeded()
-            else:  # a downgrade is ended by naming the higher release again
-                upgrade(site, before).succeeded()
-        told(request, hop, "canary, and back", served)
+            take_back(site, hop)
+        told(request, hop, BACK, MEMBERS, served)
         now = site.processes()
         assert [name for name in now if now[name] != processes[name]] == [canary.name]
         at_rest(site, before)
@@ -180,8 +126,6 @@ class TestInTheMiddle:
         _, after = hop
         site = climber.before(hop)
         with Served(site) as served:
-            interrupt(site, after, 2)
-            assert set(running(site)) != {after}, "it is cut in the middle"
-            upgrade(site, after).succeeded()
-        told(request, hop, "Ctrl-C in the second turn, then again", served)
+            cut_and_finish(site, hop)
+        told(request, hop, CUT, MEMBERS, served)
         at_rest(site, after)
