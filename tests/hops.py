@@ -19,7 +19,7 @@ HEAD = (
     "| Hop | Way | Members | Acknowledged | Failed | Lost | Longest stall |\n|---|---|---|---|---|---|---|\n"
 )
 INTRODUCTION = """
-`scripts/test --all --hops docs/releases.md tests/e2e/test_chain.py` writes this table: a client writes about 50 keys a second through all members
+`scripts/test --all --hops docs/releases.md tests/e2e/test_chain.py tests/e2e/test_kubelet.py` writes this table: a client writes about 50 keys a second through all members
 while `deploys/upgrade.py` works, repeats elsewhere what failed, and reads everything back from every member in the end. A lost acknowledged write
 fails the test, and so do two members that are down at once.
 

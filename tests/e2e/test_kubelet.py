@@ -15,7 +15,20 @@ import pytest
 
 from etcd_steward.templating import render
 from tests.e2e.conftest import make_site
-from tests.e2e.writer import Writer
+from tests.e2e.hopping import (
+    BACK,
+    BETWEEN,
+    CHAIN,
+    CUT,
+    at_rest,
+    cut_and_finish,
+    named,
+    running,
+    take_back,
+    told,
+    upgrade,
+)
+from tests.e2e.writer import Served
 from tests.targets import hosts as targets
 from tests.targets import kubernetes, mirror, oci, registry
 from tests.targets.common import wait_until
@@ -43,6 +56,9 @@ SETTINGS: dict[str, Any] = {
     # The machine that the tests run on may be an old one.
     "etcd_fail_cgroup_v1": False,
 }
+HOPS = [hop for hop in CHAIN if {*hop} <= {FIRST, SECOND, THIRD}]
+MEMBERS = f"static pods of kubelet {kubernetes.RELEASE} in containerd 1.6"
+CONVERGE = "deploys/static_pods.py"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 
 
@@ -79,10 +95,6 @@ def static_pods(site: Site, *flags: str) -> Outcome:
     return site.run("-y", *flags, "deploys/static_pods.py")
 
 
-def upgrade(site: Site, version: str) -> Outcome:
-    return site.run("-y", f"--data=etcd_version={version}", "deploys/upgrade.py")
-
-
 def asked(host: Host, words: str) -> dict[str, Any]:
     """Ask the container runtime something."""
     told: dict[str, Any] = json.loads(host.run(f"{CRICTL} {words} -o json").stdout)
@@ -93,10 +105,6 @@ def containers(site: Site) -> dict[str, str]:
     """Tell each member's container that runs now; none where there is none."""
     found = {host.name: asked(host, "ps --state Running --name ^etcd$")["containers"] for host in site.hosts}
     return {name: listed[0]["id"] if listed else "" for name, listed in found.items()}
-
-
-def running(site: Site) -> set[str]:
-    return {site.status(host)["version"] for host in site.hosts}
 
 
 def healthy(site: Site, host: Host) -> bool:
@@ -158,42 +166,69 @@ def test_a_killed_container_comes_back_and_no_run_has_anything_to_do(site: Site)
 def test_a_changed_setting_goes_round_one_pod_at_a_time(site: Site) -> None:
     before = containers(site)
     site.settings["etcd_config"] = {"heartbeat-interval": 150, "election-timeout": 1500}
-    with Writer(site) as writer:
-        told = static_pods(site).succeeded().text
-    assert told.count("voters 3, quorum 2, healthy 3 -> 2") == 3
+    with served(site) as during:
+        said = static_pods(site).succeeded().text
+    assert said.count("voters 3, quorum 2, healthy 3 -> 2") == 3
     assert all(containers(site)[name] not in {"", old} for name, old in before.items())
-    writer.report.served().told("a changed setting of static pods under a real kubelet")
+    during.report.told("a changed setting of static pods under a real kubelet")
     static_pods(site).unchanged()
 
 
-def climbed(site: Site, version: str) -> None:
-    """Go to another release under writes, and lose none; a second run has nothing to do."""
-    (before,) = running(site)
-    with Writer(site) as writer:
-        upgrade(site, version).succeeded()
-    assert running(site) == {version}
-    writer.report.served().told(f"{before} to {version} of static pods under a real kubelet")
-    site.settings["etcd_version"] = version
-    static_pods(site).unchanged()
+def before(site: Site, hop: tuple[str, str]) -> Site:
+    """Bring the members to the release where a hop begins."""
+    if set(running(site)) != {hop[0]}:
+        upgrade(site, hop[0]).succeeded()
+    return site
 
 
-@pytest.mark.parametrize(("before", "version"), [(FIRST, SECOND), (SECOND, THIRD)])
-def test_an_upgrade_brings_the_next_image_pod_by_pod_and_loses_no_write(
-    site: Site, before: str, version: str
+def served(site: Site) -> Served:
+    return Served(site, logs=False, seconds=600)
+
+
+@pytest.mark.parametrize(
+    "hop", [*HOPS[:2], *(pytest.param(hop, marks=pytest.mark.long) for hop in HOPS[2:])], ids=named
+)
+def test_a_hop_of_pods_loses_no_write(
+    site: Site, hop: tuple[str, str], request: pytest.FixtureRequest
 ) -> None:
-    if running(site) != {before}:
-        upgrade(site, before).succeeded()
-    climbed(site, version)
+    _, after = hop
+    with served(before(site, hop)) as during:
+        upgrade(site, after).succeeded()
+    told(request, hop, "whole", MEMBERS, during)
+    at_rest(site, after, CONVERGE)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("before", "version"), [(THIRD, SECOND), (SECOND, FIRST)])
-def test_the_way_back_brings_the_earlier_image_and_loses_no_write(
-    site: Site, before: str, version: str
-) -> None:
-    if running(site) != {before}:
-        upgrade(site, before).succeeded()
-    climbed(site, version)
+@pytest.mark.parametrize("hop", HOPS, ids=named, scope="class")
+class TestInTheMiddle:
+    """Both for each hop: the canary leaves the members where the cut begins."""
+
+    def test_a_hop_of_pods_is_taken_back_after_its_canary(
+        self, site: Site, hop: tuple[str, str], request: pytest.FixtureRequest
+    ) -> None:
+        _, after = hop
+        before(site, hop)
+        canary = site.hosts[1]
+        if hop in BETWEEN:
+            upgrade(site, after, f"--limit={site.name(canary)}").refused(
+                "--limit, wanted one step for a canary"
+            )
+            return
+        ran = containers(site)
+        with served(site) as during:
+            take_back(site, hop)
+        told(request, hop, BACK, MEMBERS, during)
+        assert [name for name, now in containers(site).items() if now != ran[name]] == [canary.name]
+        at_rest(site, hop[0], CONVERGE)
+
+    def test_a_hop_of_pods_that_is_cut_is_finished_by_the_same_command(
+        self, site: Site, hop: tuple[str, str], request: pytest.FixtureRequest
+    ) -> None:
+        _, after = hop
+        with served(before(site, hop)) as during:
+            cut_and_finish(site, hop)
+        told(request, hop, CUT, MEMBERS, during)
+        at_rest(site, after, CONVERGE)
 
 
 @pytest.fixture(scope="module")

@@ -222,14 +222,16 @@ class Served:
 
     Args:
         site: the cluster.
+        logs: the members' logs tell when a process was down; those of a pod go with the pod, so there who knocks tells alone.
         options: as `Writer` takes them.
     """
 
-    def __init__(self, site: Site, **options: Any) -> None:
+    def __init__(self, site: Site, *, logs: bool = True, **options: Any) -> None:
         self.writer = Writer(site, **options)
         self.knocking = Knocking(site)
         self.restarts: list[Span] = []
         self._site = site
+        self._logs = logs
         self._since = time.time()
 
     def __enter__(self) -> Self:
@@ -271,7 +273,7 @@ class Served:
     def look(self) -> list[Span]:
         """Read the logs while no member restarts, before a busy one's is rotated, and tell of the restarts since the last look."""
         now = time.time()
-        new = restarts(self._site, self._since)
+        new = restarts(self._site, self._since) if self._logs else []
         self.restarts += new
         self._since = now
         return new
