@@ -45,6 +45,12 @@ KUBELET_FLAGS = [
     "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
     "-v", "/var/lib/containerd", "-v", "/var/lib/kubelet",
 ]  # fmt: skip
+# In containers without rights systemd leaves out what a unit asks for: ProtectSystem and the like need mounts, and Docker
+# lets every account bind every port. With these a unit's protection is in force, as on a server.
+PROTECTED_FLAGS = [
+    "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
+    "--sysctl", "net.ipv4.ip_unprivileged_port_start=1024",
+]  # fmt: skip
 BOOTED = {
     "openrc": '[ "$(cat /run/openrc/softlevel)" = default ] && ! [ -e /run/openrc/rc.starting ]',
     "systemd": "systemctl is-system-running | grep -qE '^(running|degraded)$'",
