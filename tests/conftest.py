@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from tests import hops, sharing
+from tests import faults, hops, sharing
 from tests.e2e.writer import TOLD
 from tests.targets import bases, hosts, leftovers, mirror, prebuild
 from tests.targets import images as target_images
@@ -38,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--hops", metavar="PAGE", type=Path, help="write what each hop cost its writer into a page"
+    )
+    group.addoption(
+        "--faults",
+        metavar="PAGE",
+        type=Path,
+        help="write what each cut and fault cost its writer into a page",
     )
 
 
@@ -187,11 +193,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     on_targets = [report for report in reports if hasattr(report, "on_targets")]
     for report in on_targets:
         for line in report.told:
-            terminalreporter.write_line(f"writes during {line}")
+            terminalreporter.write_line(
+                "writes during {what}: {acknowledged} acknowledged, {failed} failed, longest stall {stall_ms} ms, "
+                "lost {lost}".format(**line)
+            )
     if config.getoption("record_seconds"):
         sharing.record(reports)
     if config.getoption("hops"):
         hops.write(config.getoption("hops"), hops.measured(reports))
+    if config.getoption("faults"):
+        faults.write(config.getoption("faults"), reports)
     called = [report for report in on_targets if report.when == "call"]
     if called:
         terminalreporter.write_line(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from tests import pages
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -93,25 +95,11 @@ def write(page: Path, hops: Iterable[Hop]) -> None:
         page: such as docs/releases.md.
         hops: what was measured now.
     """
-    text = page.read_text() if page.exists() else "# Releases\n"
-    before, _, rest = text.partition(f"{HEADING}\n")
-    inside, following, after = rest.partition("\n## ")
-    rows = {_key(line): line for line in inside.splitlines(keepends=True) if line.startswith("| 3.")}
-    rows |= {_key(hop.row): hop.row for hop in hops}
-    table = HEAD + "".join(sorted(rows.values(), key=_place))
-    page.write_text(f"{before.rstrip()}\n\n{HEADING}\n{INTRODUCTION}{table}{following}{after}")
-
-
-def _cells(row: str) -> list[str]:
-    return [cell.strip() for cell in row.strip().strip("|").split("|")]
-
-
-def _key(row: str) -> tuple[str, ...]:
-    return tuple(_cells(row)[:3])
+    pages.put_rows(page, HEADING, INTRODUCTION, HEAD, [hop.row for hop in hops], keys=3, place=_place)
 
 
 def _place(row: str) -> tuple[bool, list[list[int]], str]:
     """Upwards first, each from the lowest."""
-    hop, way, *_ = _cells(row)
+    hop, way, *_ = pages.cells(row)
     ends = [[int(part) for part in version.split(".")] for version in hop.split(" to ")]
     return ends[0] > ends[1], ends if ends[0] < ends[1] else [[-part for part in end] for end in ends], way

@@ -28,7 +28,8 @@ READ_SECONDS = 30
 # Every user meets members that restart. etcd elects within some multiples of its election timeout (1 s), a client waits
 # ASK_SECONDS for a member that says nothing, and then asks the next; beyond all that a cluster without a quorum stands.
 STALL_MS = 15_000
-TOLD: list[str] = []  # what each verb cost its writer, for the end of the test run
+# What each verb cost its writer, for the end of the test run; with the test's report it comes from a worker as plain values.
+TOLD: list[dict[str, str | int]] = []
 
 
 @dataclass
@@ -62,8 +63,13 @@ class Report:
     def told(self, what: str) -> Report:
         """Have the end of the test run print what this cost the writer."""
         TOLD.append(
-            f"{what}: {self.acknowledged} acknowledged, {self.failed} failed, longest stall {self.longest_stall_ms} ms, "
-            f"lost {len(self.lost)}"
+            {
+                "what": what,
+                "acknowledged": self.acknowledged,
+                "failed": self.failed,
+                "lost": len(self.lost),
+                "stall_ms": self.longest_stall_ms,
+            }
         )
         return self
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests import hops, sharing
+from tests import faults, hops, pages, sharing
 from tests.e2e import watching
 from tests.e2e.watching import Knocking, Span, overlaps, spans
 from tests.e2e.writer import STALL_MS, Report
@@ -110,6 +110,25 @@ def test_the_parts_of_a_run_are_the_whole_of_it_and_about_equally_long(count: in
 def test_a_part_that_there_is_not_is_refused(text: str) -> None:
     with pytest.raises(pytest.UsageError):
         sharing.part_of(text)
+
+
+def test_the_table_of_faults_keeps_rows_of_tests_that_did_not_run_or_failed(tmp_path: Path) -> None:
+    page = tmp_path / "faults.md"
+    page.write_text("# Faults\n")
+
+    def report(name: str, outcome: str, **told: str | int) -> pytest.TestReport:
+        place = ("tests/e2e/test_x.py", 1, name)
+        made = pytest.TestReport(f"tests/e2e/test_x.py::{name}[debian]", place, {}, outcome, None, "call")
+        made.told = [{"what": "a cut", "acknowledged": 1, "failed": 2, "lost": 0, "stall_ms": 330} | told]
+        return made
+
+    faults.write(page, [report("test_a", "passed"), report("test_b", "passed")])
+    faults.write(page, [report("test_a", "passed", acknowledged=9), report("test_b", "failed", lost=5)])
+    rows = [pages.cells(line) for line in page.read_text().splitlines() if "`test_" in line]
+    assert rows == [
+        ["a cut", "`test_a`", "9", "2", "0", "0.3 s"],
+        ["a cut", "`test_b`", "1", "2", "0", "0.3 s"],
+    ]
 
 
 def test_the_table_of_hops_keeps_what_was_not_measured_now_and_what_stands_around_it(tmp_path: Path) -> None:
