@@ -150,7 +150,11 @@ def test_a_drill_removes_what_an_interrupted_one_has_left_on_any_host(world):
         since = 0 if number else int(time.time())  # one may be at work
         world.hosts[host].lines.insert(1, f"left {since} {left}")
     result = run_deploy(world.hosts, verbs.drill, data=data)
-    removed = {host for host, commands in result.commands.items() if f"rm -rf {left}" in commands}
+    removed = {
+        host
+        for host, commands in result.commands.items()
+        if any(f"abandoned={left}\n" in one for one in commands)
+    }
     tried = {
         host for host, commands in result.commands.items() if any("throw-away" in one for one in commands)
     }
