@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from etcd_steward.errors import Complaint
+from etcd_steward.observed import listed_members
 from etcd_steward.shell import Script
 from etcd_steward.talk import ask
 from etcd_steward.topology import member_id
@@ -65,6 +66,14 @@ def known_elsewhere(sight: Sight, lists: Sequence[str]) -> dict[str, str]:
         for part in text.split(",")
         for name, _, url in [part.strip().partition("=")]
         if url
+    }
+    # A member that answers without a quorum may know of one that joined since.
+    told = [one for state in sight.hosts.values() if (one := state.endpoint.members)]
+    listed |= {
+        one.name or ",".join(one.peer_urls): ",".join(one.peer_urls)
+        for answer in told
+        for one in listed_members(answer)
+        if not here & set(one.peer_urls) and f"{one.id:016x}" not in ids
     }
     if listed:
         return {name: url for name, url in listed.items() if url not in here}

@@ -90,7 +90,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
             lacking,
             decisions,
             "d",
-            f"no answer, while only {len(with_data)} of {len(cluster.members)} hosts have data",
+            f"no answer ({_why(hosts, unknown)}), while only {len(with_data)} of {len(cluster.members)} hosts have data",
             f"data on {needed}",
             "bring these hosts back first",
         )
@@ -108,7 +108,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
             lacking,
             decisions,
             "d",
-            "no answer",
+            f"no answer ({_why(hosts, unknown)})",
             "an answer, as an unknown host is never taken for an empty one",
             "bring these hosts back first",
         )
@@ -121,6 +121,14 @@ def form(  # noqa: PLR0911 - one return for each row of the table
     return Plan(
         {host: Decision(host, "a", "bootstrap", "no cluster, no data, no trace of one") for host in decisions}
     )
+
+
+def _why(hosts: Mapping[str, HostState], unknown: list[str]) -> str:
+    """Say why hosts gave no answer; where all say the same, once."""
+    told = {host: hosts[host].problem for host in unknown}
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{host}: {problem}" for host, problem in told.items())
 
 
 def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, unknown: list[str]) -> Plan:
@@ -163,7 +171,10 @@ def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, un
         decisions[member.host] = Decision(member.host, "b", "bootstrap", "the bootstrap was interrupted")
     complaints += [
         Complaint(
-            host, "no answer", "an answer, to finish the interrupted bootstrap", "bring this host back first"
+            host,
+            f"no answer ({hosts[host].problem})",
+            "an answer, to finish the interrupted bootstrap",
+            "bring this host back first",
         )
         for host in unknown
     ]

@@ -181,15 +181,13 @@ def choose_leaving(
         text = "the name, id or peer URL of one member"
         return _refused("", Complaint(cluster.name, "no etcd_member", text, "add --data etcd_member=NAME"))
     if sight.seen is None:
-        return _refused(
-            called,
-            Complaint(
-                cluster.name,
-                "no quorum, so that no member can be removed",
-                "a cluster that answers",
-                "bring members back first; if they are lost, restore from a snapshot",
-            ),
-        )
+        found, cure = "no quorum, so that no member can be removed", "bring members back first"
+        standing = sight.standing
+        if standing.value == "lost":
+            cure += "; if they are lost, restore from a snapshot"
+        else:
+            found = f"no quorum that answers ({standing}), so that no member can be removed"
+        return _refused(called, Complaint(cluster.name, found, "a cluster that answers", cure))
     listed = [one for one in sight.seen.members if _is_called(called, one)]
     hosts = [one for one in cluster.members if called in {one.name, one.host, one.peer_url}]
     hosts += [one for one in cluster.members if _data_is_of(sight, one, called) and one not in hosts]

@@ -225,6 +225,8 @@ class HostState:
     service: Service = Service()
     foreign_units: tuple[str, ...] = ()
     processes: tuple[Process, ...] = ()
+    # What the host itself says that nobody can look for there: it is not the same as none.
+    blind: tuple[str, ...] = ()
     free_mb: int = 0
     mount: str = ""
     folders: dict[str, str] = field(default_factory=dict)

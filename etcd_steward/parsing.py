@@ -92,6 +92,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         service=read_service(init, told.get("service", [])),
         foreign_units=tuple(told.get("foreign-unit", ())),
         processes=tuple(_process(line) for line in told.get("process", ())),
+        blind=tuple(told.get("blind", ())),
         free_mb=int(free) // 1024,
         mount=mount,
         folders=_folders(told.get("data", [])),

@@ -124,6 +124,13 @@ def _check_host(member: Member, state: HostState, doubles: Mapping[str, str], *,
     if refused is not None:
         raise Refusal("g", refused.found, refused.wanted, refused.next)
     _check_data(member, state)
+    if state.blind and not state.endpoint.healthy and state.data.value == "empty":
+        raise Refusal(
+            "f",
+            f"no way to see its {', '.join(state.blind)}",
+            "a proof that no etcd runs on the host, before one begins there without data",
+            "mount /proc there, or install ps, then run again",
+        )
     if state.processes and state.data.value == "empty" and not resuming:
         was = (state.record or {}).get("data_dir")
         hint = f"; its record says {was}" if was and was != settings.etcd_data_dir else ""

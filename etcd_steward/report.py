@@ -194,6 +194,16 @@ def _whole(sight: Sight) -> list[Complaint]:
         return []
     running = sum(state.endpoint.status is not None for state in states)
     voters = len(cluster.members)
+    standing = sight.standing
+    if standing.value == "unknown":
+        return [
+            Complaint(
+                cluster.name,
+                f"no quorum that answers ({running} of {voters} members do; {standing}), though one may serve",
+                f"{quorum(voters)} that agree",
+                f"look at these hosts; {_TROUBLE}",
+            ),
+        ]
     return [
         Complaint(
             cluster.name,

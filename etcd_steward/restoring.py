@@ -6,16 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etcd_steward.cli_mode import apart
-from etcd_steward.decisions import NO_ROOT
-from etcd_steward.drilling import choose_trial
+from etcd_steward.decisions import NO_ROOT, quorum
+from etcd_steward.drilling import choose_trial, known_id
 from etcd_steward.elsewhere import elsewhere
 from etcd_steward.errors import Complaint
 from etcd_steward.plan import foreign_etcds, unreadable
 from etcd_steward.record import Record
 from etcd_steward.restored import SURVIVOR, Restore, named, resume, unfinished
+from etcd_steward.standing import stand
 from etcd_steward.topology import Member
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from etcd_steward.observed import HostState
     from etcd_steward.run import ClusterRun, Sight
 
 __all__ = ["choose_restore"]
@@ -44,7 +48,7 @@ def choose_restore(run: ClusterRun, sight: Sight, record: Record | None = None) 
     if not restore.switched:
         # The old members may have come back since the record was opened.
         complaints += elsewhere(run, sight)
-    complaints += _over(sight, restore.record)
+    complaints += _over(sight, restore)
     return replace(restore, complaints=tuple(complaints))
 
 
@@ -73,18 +77,89 @@ def _host(sight: Sight, member: Member) -> list[Complaint]:
     return [Complaint(member.host, *one) for one in told]
 
 
-def _over(sight: Sight, record: Record) -> list[Complaint]:
-    consented = {sight.cluster.settings.etcd_restore_over, record.id}
-    if sight.seen is None or f"{sight.seen.id:016x}" in consented:
-        return []
-    return [
-        Complaint(
-            sight.cluster.name,
-            "a cluster that answers; what was written after the snapshot would be lost",
-            "no quorum, or consent",
-            "stop what writes to it, look at its id in deploys/status.py, and add --data etcd_restore_over=ID",
+def _over(sight: Sight, restore: Restore) -> list[Complaint]:
+    """Ask for consent by the cluster's id, unless it is proved that nothing would be lost: see `standing`."""
+    settings = sight.cluster.settings
+    consented = {settings.etcd_restore_over, restore.record.id}
+    if sight.seen is not None:
+        if f"{sight.seen.id:016x}" in consented:
+            return []
+        return [
+            Complaint(
+                sight.cluster.name,
+                "a cluster that answers; what was written after the snapshot would be lost",
+                "no quorum, or consent",
+                "stop what writes to it, look at its id in deploys/status.py, and add --data etcd_restore_over=ID",
+            )
+        ]
+    # Where the new data lies in its place there is nothing left to lose.
+    old = {host: state for host, state in sight.hosts.items() if host not in restore.switched}
+    # Hosts that nobody can look at are refused by themselves.
+    standing = stand({host: state for host, state in old.items() if state.reached and state.uid == 0}, None)
+    told = []
+    ids = _ids(sight, old, standing.doubts) if standing.doubts else set()
+    suspects = ids - consented
+    if standing.value == "unknown" and (suspects or not ids):
+        told.append(
+            Complaint(
+                sight.cluster.name,
+                f"no way to tell whether a quorum serves ({standing})",
+                "every member stopped, or its own word that it has no leader; or consent",
+                f"look at these hosts and run again; or stop etcd there; or, to put the data of "
+                f"{_called(suspects)} aside all the same, add --data etcd_restore_over=ID",
+            )
         )
+    for number, hosts in _on_a_quorum(sight, old).items():
+        if number in suspects | consented | {settings.etcd_forget_cluster}:
+            continue
+        told.append(
+            Complaint(
+                sight.cluster.name,
+                f"data of cluster {number} on {len(hosts)} of {len(sight.hosts)} hosts ({', '.join(hosts)}), "
+                "which is a quorum; what was written after the snapshot would be lost",
+                "data on fewer hosts, or consent",
+                "run deploys/etcd.py, which starts these members; "
+                f"or, to put this data aside, add --data etcd_restore_over={number}",
+            )
+        )
+    return told
+
+
+def _called(ids: set[str]) -> str:
+    return f"cluster {' and '.join(sorted(ids))}" if ids else "a cluster whose id nobody knows"
+
+
+def _ids(sight: Sight, old: Mapping[str, HostState], doubtful: Iterable[str]) -> set[str]:
+    """Name the clusters that the members may belong to of which nobody knows whether they serve."""
+    states = [old[host] for host in doubtful]
+    ids = {f"{state.data.identity.cluster:016x}" for state in states if state.data.identity}
+    heard = [
+        answer for state in states for answer in (state.endpoint.status, state.endpoint.members) if answer
     ]
+    ids |= {f"{int(answer['header']['cluster_id']):016x}" for answer in heard}
+    known = known_id(sight)
+    return ids or ({known} if known else set())
+
+
+def _on_a_quorum(sight: Sight, old: Mapping[str, HostState]) -> dict[str, list[str]]:
+    """Name the clusters whose data lies on a quorum of hosts, and where; data without an id may be of any of them."""
+    lying = {host: state.data for host, state in old.items() if state.data.value in {"complete", "half"}}
+    ids = {f"{data.identity.cluster:016x}" for data in lying.values() if data.identity}
+    known = known_id(sight)
+    if not ids and lying:
+        ids = {known or "unknown"}
+    found = {}
+    for number in sorted(ids):
+        hosts = [
+            host
+            for host, data in lying.items()
+            if data.identity is None or f"{data.identity.cluster:016x}" == number
+        ]
+        # The cluster may have had fewer members than the inventory has by now.
+        sizes = {len(one.members) for one in sight.records.values() if one.id == number and one.members}
+        if len(hosts) >= quorum(min({len(sight.hosts), *sizes})):
+            found[number] = hosts
+    return found
 
 
 def _anew(run: ClusterRun, sight: Sight, record: Record) -> Restore:

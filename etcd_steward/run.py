@@ -25,6 +25,7 @@ from etcd_steward.plan import Plan, decide
 from etcd_steward.record import Record, read_controller_record
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.settings import Settings
+from etcd_steward.standing import Standing, stand
 from etcd_steward.topology import Cluster, build_cluster, member_name
 
 __all__ = ["ClusterRun", "Sight", "refuse"]
@@ -65,6 +66,11 @@ class Sight:
     def voters(self) -> int:
         """How many voters the cluster has, also those that the inventory does not know; without an answer, how many it should have."""
         return len(self.seen.voters) if self.seen else len(self.cluster.members)
+
+    @property
+    def standing(self) -> Standing:
+        """Whether a quorum answers: yes, proved that it does not, or unknown."""
+        return stand(self.hosts, self.seen)
 
     def decide(self) -> Plan:
         """Decide every host's action; the plan may hold refusals."""

@@ -322,7 +322,7 @@ def _unwell(sight: Sight) -> list[Complaint]:
         complaints.append(
             Complaint(
                 sight.cluster.name,
-                "no quorum",
+                f"no quorum that answers ({sight.standing})" if sight.standing.doubts else "no quorum",
                 "a healthy cluster",
                 "run deploys/etcd.py or deploys/status.py first",
             ),

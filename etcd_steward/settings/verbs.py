@@ -71,7 +71,7 @@ class VerbSettings(Keys):
     )
     etcd_restore_over: ClusterId | None = key(
         None,
-        "restore: id of the cluster, as status shows it, that still answers and whose data is put aside.",
+        "restore: id of the cluster whose data is put aside, though it answers, may answer, or lies on a quorum of hosts.",
         "cdf818194e3a8c32",
     )
     etcd_restore_bump: Annotated[int, Field(ge=0, le=1_000_000_000_000)] = key(

@@ -155,8 +155,17 @@ def test_a_host_with_other_data_than_the_members_is_left_alone(world):
 
 def test_nobody_leaves_without_a_quorum(world):
     for host in world.hosts:
-        world.show(host, "unhealthy")
+        world.show(host, "stopped")
     assert "no quorum, so that no member can be removed" in complaints(leaving(world, "n3"))
+    assert "restore from a snapshot" in complaints(leaving(world, "n3"))
+
+
+def test_who_may_serve_all_the_same_is_not_sent_to_a_restore(world):
+    for host in world.hosts:
+        world.show(host, "unhealthy")
+    told = complaints(leaving(world, "n3"))
+    assert "no quorum that answers (@fake/n1: etcd started, and no answer in time" in told
+    assert "restore" not in told
 
 
 def test_a_healthy_member_does_not_leave_while_another_is_down(world):

@@ -83,7 +83,7 @@ def test_o_a_log_on_a_disk_that_may_not_be_mounted_is_not_a_first_start():
 def test_b_an_interrupted_bootstrap_waits_for_every_host():
     told = refused(hosts(host("n1"), host("n2", "n2"), silent("n3")), records={"the controller": OPEN})
     assert told == [
-        "n3: found no answer, wanted an answer, to finish the interrupted bootstrap; next: bring this host back first"
+        "n3: found no answer (no route to host), wanted an answer, to finish the interrupted bootstrap; next: bring this host back first"
     ]
 
 
@@ -151,7 +151,7 @@ def test_c_members_are_started_even_where_every_record_was_lost():
 def test_d_data_below_quorum_while_hosts_are_unknown_is_refused_and_the_hosts_named():
     assert refused(hosts(host("n1", "n1"), silent("n2"), silent("n3"))) == [
         (
-            "n2, n3: found no answer, while only 1 of 3 hosts have data, wanted data on 2; "
+            "n2, n3: found no answer (no route to host), while only 1 of 3 hosts have data, wanted data on 2; "
             "next: bring these hosts back first"
         )
     ]
@@ -160,7 +160,7 @@ def test_d_data_below_quorum_while_hosts_are_unknown_is_refused_and_the_hosts_na
 def test_d_an_unknown_host_is_never_taken_for_an_empty_one():
     assert refused(hosts(host("n1"), host("n2"), silent("n3"))) == [
         (
-            "n3: found no answer, wanted an answer, as an unknown host is never taken for an empty one; "
+            "n3: found no answer (no route to host), wanted an answer, as an unknown host is never taken for an empty one; "
             "next: bring these hosts back first"
         )
     ]

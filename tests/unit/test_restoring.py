@@ -5,12 +5,14 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from etcd_steward import elsewhere, restoring
 from etcd_steward.desired import desired
 from etcd_steward.drilling import Trial
 from etcd_steward.identity import Identity
-from etcd_steward.observed import Data, Endpoint, Process
+from etcd_steward.observed import Data, Endpoint, Process, Service
 from etcd_steward.plan import decide
 from etcd_steward.record import Record
 from etcd_steward.restored import incoming, restored_already, staged_revision, unfinished
@@ -68,14 +70,22 @@ def _nobody_is_asked(monkeypatch):
     monkeypatch.setattr(restoring, "choose_trial", lambda *_, **__: (chosen, []))
 
 
-def lost(world, **settings):
-    """See a cluster of which no member runs any more."""
+def stopped(world, **settings):
+    """See a cluster of which no member runs any more, and all have their data."""
     sight = world.sight()
     hosts = {
         host: replace(state, service=replace(state.service, running=False), endpoint=Endpoint(), processes=())
         for host, state in sight.hosts.items()
     }
     return configured(replace(sight, hosts=hosts, seen=None), **settings)
+
+
+def lost(world, **settings):
+    """See a cluster of which no member runs any more, and two of three have lost their data."""
+    sight = stopped(world, **settings)
+    for host in (N2, N3):
+        sight = host_of(sight, host, data=Data("empty"))
+    return sight
 
 
 def configured(sight, **settings):
@@ -180,7 +190,7 @@ def has(record, member):
 
 
 def test_an_interrupted_restore_goes_on_host_by_host_with_the_same_token(world):
-    record, sight = begun(world, lost(world, etcd_snapshot="etcd-n1-r9.db"))
+    record, sight = begun(world, stopped(world, etcd_snapshot="etcd-n1-r9.db"))
     first, second, third = sight.cluster.members
     waiting = f"{second.settings.etcd_data_dir}/member.{incoming(record)}"
     # On the second the log has been switched in already, which carries the ids; its database has not.
@@ -232,6 +242,97 @@ def test_members_elsewhere_are_asked_for_until_something_is_switched(world, monk
     assert not sentences(configured(sight, etcd_restore_without=["n9"]))
     first = sight.cluster.members[0]
     assert not sentences(host_of(sight, first.host, data=has(record, first), aside=()))
+
+
+# How a member may stand of which nobody heard that it answers, and whether that is a proof that it is in no quorum.
+RUNS = Process(7, "/usr/local/bin/etcd", "/etc/etcd/conf.yml")
+CONDITIONS = {
+    "stopped": ({}, True),
+    "without a leader": (
+        {"processes": (RUNS,), "endpoint": Endpoint(status={"errors": ["etcdserver: no leader"]})},
+        True,
+    ),
+    "slow": ({"processes": (RUNS,), "endpoint": Endpoint(error="context deadline exceeded")}, False),
+    "slow after it told its leader": (
+        {"processes": (RUNS,), "endpoint": Endpoint(status={"leader": 5})},
+        False,
+    ),
+    "frozen": ({"processes": (RUNS,)}, False),
+    "refusing": (
+        {"processes": (RUNS,), "endpoint": Endpoint(untold="etcdserver: user name not found")},
+        False,
+    ),
+    "refusing after a read": (
+        {"processes": (RUNS,), "endpoint": Endpoint(healthy=True, denied="etcdserver: permission denied")},
+        False,
+    ),
+    "unparsed": ({"processes": (RUNS,), "endpoint": Endpoint(healthy=True, denied="null")}, False),
+    "starting": ({"service": Service(exists=True, running=True, word="activating (auto-restart)")}, False),
+    "unseen": ({"blind": ("processes",)}, False),
+}
+
+
+def in_condition(world, sight, host, condition):
+    changes = dict(CONDITIONS[condition][0])
+    endpoint = changes.get("endpoint", Endpoint())
+    if endpoint.status is not None:
+        header = {"cluster_id": int(world.record.id, 16), "member_id": 1}
+        changes["endpoint"] = replace(endpoint, status={"header": header, **endpoint.status})
+    return host_of(sight, host, **changes)
+
+
+@pytest.mark.parametrize("data", ["two disks lost", "all have data"])
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_nobody_is_restored_over_without_consent_but_on_a_proof(world, condition, data):
+    _, proved = CONDITIONS[condition]
+    sight = (lost if data == "two disks lost" else stopped)(world)
+    sight = in_condition(world, sight, N2, condition)
+    told = sentences(sight)
+    assert bool(told) == (not proved or data == "all have data")
+    # The consent by its id is enough, and no other's is.
+    assert not sentences(configured(sight, etcd_restore_over=world.record.id))
+    assert sentences(configured(sight, etcd_restore_over="00000000000000aa")) == told
+    assert all(world.record.id in one for one in told)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.tuples(*[st.tuples(st.sampled_from(sorted(CONDITIONS)), st.booleans())] * 3))
+def test_a_restore_needs_no_consent_only_where_each_member_is_proved_gone_and_data_lies_on_no_quorum(
+    world, found
+):
+    sight = stopped(world)
+    for host, (condition, lies) in zip(HOSTS, found, strict=True):
+        own = sight.hosts[host].data if lies else Data("empty")
+        sight = in_condition(world, host_of(sight, host, data=own), host, condition)
+    proved = all(CONDITIONS[condition][1] for condition, _ in found)
+    free = proved and sum(lies for _, lies in found) < 2
+    assert free == (not sentences(sight))
+    assert (sight.standing.value == "lost") == proved
+    assert not sentences(configured(sight, etcd_restore_over=world.record.id))
+
+
+def test_data_on_a_quorum_of_what_the_cluster_once_was_asks_for_consent_too(world):
+    sight = lost(world)
+    assert not sentences(sight)
+    alone = replace(world.record, members={"n1": world.record.members["n1"]})
+    (told,) = sentences(replace(sight, records={"the controller": alone}))
+    assert told.endswith(f"--data etcd_restore_over={world.record.id}")
+
+
+def test_half_of_a_members_data_counts_as_data(world):
+    sight = host_of(lost(world), N2, data=Data("half", missing="the write-ahead log", size=1))
+    assert f"on 2 of 3 hosts ({N1}, {N2})" in sentences(sight)[0]
+
+
+def test_old_members_that_may_be_back_are_put_aside_only_with_consent_though_the_record_is_open(world):
+    record, sight = begun(world, stopped(world, etcd_snapshot="etcd-n1-r9.db"))
+    sight = staged_everywhere(record, sight)
+    assert sentences(sight)
+    assert not sentences(configured(sight, etcd_restore_over=world.record.id))
+    # Where the new data has taken its place nothing is left to lose, whatever its members do.
+    for member in sight.cluster.members:
+        sight = host_of(sight, member.host, data=has(record, member), aside=(), processes=(RUNS,))
+    assert not sentences(sight)
 
 
 def test_an_interrupted_restore_that_lacks_its_snapshot_says_where_to_put_it(world):
