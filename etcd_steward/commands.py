@@ -90,11 +90,12 @@ def apply_command(
             + ""
         )
     if empty:
-        owner = ":".join(settings.run_as)
-        after.append(f"mkdir -p /run/etcd-steward; chown {owner} /run/etcd-steward; : >{MAY_START_EMPTY}")
-        after.append(f"chown {owner} {MAY_START_EMPTY}")
+        after.append(script("consent.sh", consent=MAY_START_EMPTY, owner=":".join(settings.run_as)) + "")
     if left.folders:
-        before.append(script("folders.sh", folders=[word for folder in left.folders for word in folder]) + "")
+        before.append(
+            script("enter.sh", "folders.sh", folders=[word for folder in left.folders for word in folder])
+            + ""
+        )
     if left.link:
         release = f"{settings.etcd_prefix}/{wanted.version}"
         after.append(

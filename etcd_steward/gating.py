@@ -268,6 +268,7 @@ def _v2_content(run: Converge, step: Version, below: list[str]) -> str:
         settings = member.settings
         question = ctl(
             member,
+            "enter.sh",
             "v2store.sh",
             etcdutl=f"{settings.etcd_bin_dir}/etcdutl",
             data_dir=settings.etcd_data_dir,

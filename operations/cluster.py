@@ -93,7 +93,7 @@ def _judge(state: State, host: Host, run: Converge, fresh: bool) -> bool:
         return fail(state, host, str(complaint))
     if fresh:
         folder = settings.etcd_wal_dir or settings.etcd_data_dir
-        for line in ask(run.cluster_run, host.name, script("fsync.sh", folder=folder)):
+        for line in ask(run.cluster_run, host.name, script("enter.sh", "fsync.sh", folder=folder)):
             word, _, took = line.partition(" ")
             if word == "fsync" and int(took) > _GOOD_FSYNC_MS:
                 host.log_styled(

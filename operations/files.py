@@ -113,7 +113,9 @@ def writing(files: list[Content], before: str = "", after: str = "") -> StringCo
     Returns:
         A command; it stops at the first error.
     """
-    parts = [text("guard.sh"), text("put.sh"), before, put_calls(files), after]
+    # What is started afterwards shall not stand in a folder of ours.
+    calls = f"{put_calls(files)}\ncd /" if files else ""
+    parts = [text("guard.sh"), text("enter.sh"), text("put.sh"), before, calls, after]
     return StringCommand("\n".join(part for part in parts if part), _stdin=framed(files))
 
 

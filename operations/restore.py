@@ -162,6 +162,7 @@ def _stage(run: Restoration, host: Host, member: Member) -> tuple[str, str]:
             )
             job = job_script(run.cluster_run.name, member, bin_dir=_release(run, member))
             folders = script(
+                "enter.sh",
                 "folders.sh",
                 folders=[
                     word

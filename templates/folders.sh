@@ -1,9 +1,12 @@
-# Makes folders with their owner and mode.
+# Makes folders with their owner and mode. Needs enter.sh.
 # Set before: folders (path mode owner, each behind the other)
 set -- $folders
 while [ $# -ge 3 ]; do
-  (umask 022 && mkdir -p "$1")
-  chown "$3" "$1"
-  chmod "$2" "$1"
+  enter "$1" || exit 1
+  chown "$3" .
+  chmod "$2" .
+  # shellcheck disable=SC2034 # enter reads it
+  entered=
   shift 3
 done
+cd /

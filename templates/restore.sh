@@ -1,5 +1,11 @@
-# Restores a snapshot beside a member's data, so that a rename brings it in; done twice, it does nothing more. Needs snapshot.sh.
+# Restores a snapshot beside a member's data, so that a rename brings it in; done twice, it does nothing more. Needs enter.sh and snapshot.sh.
 # Set before: file sha256 data_dir wal_dir incoming owner name members peer_url token bump spare_mb
+# In rooms of root's own, which stay what they are whatever etcd's account does beside them: its member may run meanwhile.
+lodged() { # folder
+  enter "$1" && rm -rf ./member.new-* ./wal.new-* ./.restore && own_room && rm -rf ./data ./wal ||
+    broken "${astray:-found no way to work in $1, wanted one; next: look at the disk}"
+}
+
 space() { # folder kilobytes
   free=$(df -Pk "$1" | awk 'NR == 2 { print $4 }')
   [ "$free" -ge "$2" ] || broken "found $((free / 1024)) MB free in $1, wanted $(($2 / 1024)) MB for what is restored; next: make room"
@@ -16,29 +22,35 @@ staged() {
   [ -f "$file" ] || { broken "found no file $file, wanted the snapshot; next: run again"; return 1; }
   sum=$(digest <"$file")
   [ "$sum" = "$sha256" ] || { broken "found SHA-256 $sum, wanted $sha256 as its manifest says; next: run again, and look at the disk"; return 1; }
-  area=$data_dir/.restore log=${wal_dir:+$wal_dir/.restore}
-  # Left by restores that changed nothing; nobody else writes folders of these names, and the snapshot has it all.
-  rm -rf "$area" "$data_dir"/member.new-* ${log:+"$log" "$wal_dir"/wal.new-*}
   # The write-ahead log begins with a segment of 64 MB.
   space "$data_dir" $(($(stat -c %s "$file") / 1024 + 65536 + spare_mb * 1024)) || return 1
-  [ -z "$log" ] || space "$wal_dir" $((65536 + spare_mb * 1024)) || return 1
+  [ -z "$wal_dir" ] || space "$wal_dir" $((65536 + spare_mb * 1024)) || return 1
   umask 077
+  # What restores that changed nothing have left goes first; nobody else writes folders of these names, and the snapshot has it all.
+  log=
+  if [ -n "$wal_dir" ]; then
+    lodged "$wal_dir" || return 1
+    exec 7<. && log=/proc/self/fd/7 outer=$at
+  fi
+  lodged "$data_dir" || return 1
   # shellcheck disable=SC2086 # words
-  offline restore "$file" --data-dir "$area" ${log:+--wal-dir "$log/wal"} --name "$name" \
+  offline restore "$file" --data-dir data ${log:+--wal-dir "$log/wal"} --name "$name" \
     --initial-cluster "$members" --initial-advertise-peer-urls "$peer_url" --initial-cluster-token "$token" $bump
-  [ -f "$area/member/snap/db" ] || { broken "found nothing restored ($(why)), wanted a data folder; next: take another snapshot"; return 1; }
+  [ -f data/member/snap/db ] || { broken "found nothing restored ($(why)), wanted a data folder; next: take another snapshot"; return 1; }
   head=
-  for segment in "${log:-$area/member}"/wal/*.wal; do [ -f "$segment" ] && head=$segment; done
+  for segment in "${log:-data/member}"/wal/*.wal; do [ -f "$segment" ] && head=$segment; done
   [ -n "$head" ] || { broken "found no write-ahead log restored ($(why)), wanted one; next: take another snapshot"; return 1; }
   say "ids $(head -c 512 "$head" | od -An -v -tx1 | tr -d ' \n')"
-  inspect "$area/member/snap/db"
+  inspect data/member/snap/db
   say "proof ${answer:-$(why)}"
-  chown -R "$owner" "$area" ${log:+"$log"}
+  chown -R -h "$owner" data ${log:+"$log/wal"}
   sync
   # The log first: where the data lies, a later run takes it that all does.
-  if [ -n "$log" ]; then laid "$log/wal" "$wal_dir/wal.$incoming" || return 1; fi
-  laid "$area/member" "$data_dir/member.$incoming" || return 1
-  rm -rf "$area" ${log:+"$log"}
+  if [ -n "$log" ]; then laid "$log/wal" "$log/../wal.$incoming" || return 1; fi
+  laid data/member "../member.$incoming" || return 1
+  rm -rf ./data
+  leave_room
+  if [ -n "$log" ]; then rmdir "$log/../$outer" 2>/dev/null || :; exec 7<&-; fi
   say "staged now"
 }
 staged || :

@@ -246,6 +246,7 @@ def test_f31_keys_of_the_v2_interface_are_found_beside_a_running_member(site: Si
     wait_until("it answers", lambda: host.run(f"{ctl} endpoint health", check=False).returncode == 0, 30)
     question = script(
         "ctl.sh",
+        "enter.sh",
         "v2store.sh",
         etcdutl=f"{folder}/etcdutl",
         data_dir="/root/v2",

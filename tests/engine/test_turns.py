@@ -268,5 +268,7 @@ def test_f02_the_consent_to_start_empty_ends_when_a_newcomer_has_its_data(tmp_pa
     result = run_deploy(living.hosts, etcd)
     assert (result.refused, result.failed) == ("", set())
     commands = result.commands["@fake/n4"]
-    (given,) = [number for number, command in enumerate(commands) if f": >{MAY_START_EMPTY}" in command]
+    (given,) = [
+        number for number, command in enumerate(commands) if f"consent={MAY_START_EMPTY}\n" in command
+    ]
     assert f"rm -f {MAY_START_EMPTY}" in commands[given + 1 :]

@@ -200,6 +200,7 @@ def look_into_the_v2_store(tmp_path: Path, *names: str, etcdutl: str = ETCDUTL, 
             (tmp_path / path).chmod(0o755)
     text = script(
         "ctl.sh",
+        "enter.sh",
         "v2store.sh",
         etcdutl=str(tmp_path / "etcdutl"),
         data_dir=str(tmp_path / "data"),

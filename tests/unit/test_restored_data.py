@@ -114,6 +114,7 @@ def stage(places):
     tls = {"ca": "", "cert": "", "key": "", "endpoint": "x", "keep": 1, "days": 1, "hours": 1, "command": ""}
     before = script("ctl.sh", "snapshot.sh", bin_dir=str(places / "bin"), **common, **take, **tls)
     after = script(
+        "enter.sh",
         "restore.sh",
         **common,
         file=str(places / "snapshot.db"),
@@ -146,8 +147,8 @@ def test_data_that_could_not_be_laid_beside_the_old_is_not_said_to_lie_there(pla
     (places / "bin/mv").unlink()
     assert stage(places)[-1] == "staged now"
     assert stage(places)[-1] == "staged already"
-    assert not (places / "data/.restore").exists()
-    assert not (places / "disk/.restore").exists()
+    assert not (places / "data/.steward").exists()
+    assert not (places / "disk/.steward").exists()
 
 
 @pytest.mark.parametrize("status", [0, 1])

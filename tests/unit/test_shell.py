@@ -27,7 +27,7 @@ def run(command, given_input="", **more):
 
 def put(*files, given_input=None):
     content = framed(files) if given_input is None else given_input
-    return run(f"{text('put.sh')}\n{put_calls(files)}", content)
+    return run(f"{text('enter.sh')}\n{text('put.sh')}\n{put_calls(files)}", content)
 
 
 def own(path, content, mode="644"):
@@ -109,7 +109,7 @@ def test_a_key_and_its_certificate_are_switched_by_one_command(tmp_path, monkeyp
         put(key, own(folder / "server.pem", "certificate\n"), own(folder / "ca.pem", "ca\n")).returncode == 0
     )
     both, _alone = said.read_text().splitlines()
-    assert both == f"-f {folder}/.steward/server-key.pem {folder}/.steward/server.pem {folder}/"
+    assert both == "-f ./server-key.pem ./server.pem ../"
     found = {file.name: (file.read_text(), f"{file.stat().st_mode & 0o777:o}") for file in folder.iterdir()}
     assert found == {
         "server-key.pem": ("key\n", "600"),
@@ -147,8 +147,9 @@ def test_a_file_that_cannot_be_given_to_its_owner_leaves_the_old_one_and_stops(t
 def test_a_secret_is_never_readable_by_others_not_even_for_a_moment(tmp_path):
     # Without an owner to give it to, what was begun stays: as only root may read it.
     put(Content(str(tmp_path / "key"), "secret\n", "600", "no-such-account:root"))
-    (left,) = tmp_path.iterdir()
+    (left,) = tmp_path.rglob("key")
     assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    assert stat.S_IMODE(left.parent.stat().st_mode) == 0o700
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
@@ -174,7 +175,9 @@ def test_links_are_switched_and_what_was_no_link_is_moved_aside(tmp_path):
 def test_folders_are_made_with_mode_and_owner(tmp_path):
     done = run(
         script(
-            "folders.sh", folders=[f"{tmp_path}/a/b", "700", "root:root", f"{tmp_path}/c", "755", "root:root"]
+            "enter.sh",
+            "folders.sh",
+            folders=[f"{tmp_path}/a/b", "700", "root:root", f"{tmp_path}/c", "755", "root:root"],
         )
     )
     assert (done.returncode, done.stderr) == (0, "")
