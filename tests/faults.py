@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEADING = "## Cuts and faults, measured by the suite"
 HEAD = "| What happened | Test | Acknowledged | Failed | Lost | Longest stall |\n|---|---|---|---|---|---|\n"
 INTRODUCTION = """
-`scripts/test --all --faults docs/faults.md` writes this table. A client writes about 50 keys a second through all members, repeats elsewhere what
+`scripts/test --all --faults docs/faults.md tests/e2e` writes this table. A client writes about 50 keys a second through all members, repeats elsewhere what
 failed, and reads everything back from every member in the end. A lost acknowledged write fails the test. *Failed* counts tries: a member that is down
 refuses one of three. Hops between releases have a table of their own in [releases.md](releases.md).
 
