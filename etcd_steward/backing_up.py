@@ -19,6 +19,7 @@ from etcd_steward.shell import Script, script
 from etcd_steward.snapshots import Manifest
 from etcd_steward.sweeping import as_login, sweep
 from etcd_steward.talk import ask
+from etcd_steward.templating import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +131,12 @@ def _told(lines: list[str], word: str) -> str:
     return next((line.partition(" ")[2] for line in lines if line.startswith(f"{word} ")), "")
 
 
+def _abandoned(lines: list[str]) -> list[str]:
+    """List what interrupted runs have left, out of what a host tells of its folders."""
+    left = [line.split(" ", 2) for line in lines if line.startswith("left ")]
+    return [path for _, age, path in left if is_nobodys(path, int(age))]
+
+
 @contextmanager
 def login_folder(run: ClusterRun, host: Host) -> Iterator[str]:
     """Make a folder that only the account which pyinfra logs in with can enter, and take it away again.
@@ -147,22 +154,16 @@ def login_folder(run: ClusterRun, host: Host) -> Iterator[str]:
     Raises:
         OSError: it could not be made.
     """
-    # What an interrupted run has left is told in the same breath, and goes with it. Anybody may make names there.
-    command = (
-        f"umask 077; mktemp -d {new_folder()}; now=$(date +%s); for left in {FOLDER}*; do "
-        'case $left in *[!A-Za-z0-9._/-]*) continue ;; esac; [ -d "$left" ] && [ ! -L "$left" ] && '
-        'echo "left $((now - $(stat -c %Y "$left"))) $left"; done; :'
-    )
+    # What an interrupted run has left is told in the same breath, and goes with it.
+    command = f"umask 077; mktemp -d {new_folder()}\n{text('left.sh')}\ntell_left {FOLDER}"
     made, lines = as_login(host, command)
     folder = next((line for line in lines if line.startswith(FOLDER)), "")
     if not made or not folder:
         raise OSError("found no temporary folder on the host, wanted one; next: look at /var/tmp there")
-    others = [line.split(" ", 2) for line in lines if line.startswith("left ")]
-    old = [path for _, age, path in others if path != folder and is_nobodys(path, int(age))]
     try:
         yield folder
     finally:
-        sweep(run, host, [folder, *old])
+        sweep(run, host, [folder, *_abandoned(lines)])
 
 
 def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> None:
@@ -179,15 +180,16 @@ def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> Non
     """
     _, account = as_login(host, "id -u")
     # In a folder of root's own: in one of the login's somebody could have laid a link where root is about to write.
-    hand = script("handed.sh", source=source, pattern=new_folder(), account=" ".join(account[-1:]))
-    folder = _told(ask(run, host.name, hand), "handed")
+    mine = {"pattern": new_folder(), "folders": FOLDER, "account": " ".join(account[-1:])}
+    lines = ask(run, host.name, script("left.sh", "handed.sh", source=source, **mine))
+    folder = _told(lines, "handed")
     if not folder:
         raise OSError(f"found no way to read {source}, wanted it; next: look at the space in /var/tmp")
     try:
         if not host.get_file(f"{folder}/copy", target):
             raise OSError(f"found that {source} did not come over, wanted it; next: run again")
     finally:
-        sweep(run, host, [folder])
+        sweep(run, host, [folder, *_abandoned(lines)])
 
 
 def upload(host: Host, source: str, folder: str, name: str) -> str:
