@@ -106,10 +106,13 @@ def test_a_run_that_is_cut_at_a_step_of_its_plan_is_finished_by_the_same_command
         for cut in verb.steps:
             if cut != verb.steps[0] and not verb.chained:
                 verb.prepare(site)
+            if cut != verb.steps[0]:
                 words = ("-y", *verb.words(site))
             cutter.cut(cut, *words)
             if not verb.chained:
                 site.run(*words).succeeded()
+        if verb.chained:
+            words = ("-y", *verb.words(site))
         site.run(*words).succeeded()
     verb.then(site)
     nothing_is_left(site)
