@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Literal
 
 import gevent
 
+from etcd_steward.answers import read_members
 from etcd_steward.observed import ListedMember, listed_members
 from etcd_steward.talk import ask, ctl
 
@@ -41,8 +41,8 @@ def list_members(run: ClusterRun, observer: Member) -> list[ListedMember]:
         word, _, rest = line.partition(" ")
         if word == "members":
             try:
-                return listed_members(json.loads(rest))
-            except (ValueError, LookupError):
+                return listed_members(read_members(rest))
+            except ValueError:
                 return []
     return []
 

@@ -20,6 +20,7 @@ __all__ = [
     "Plan",
     "Refusal",
     "clone_of",
+    "disputed_list",
     "outage_told",
     "quorum",
 ]
@@ -129,6 +130,21 @@ def clone_of(owner: Member) -> tuple[str, str, str]:
         f"the data of {owner.name}",
         "data of its own",
         f"this host is a clone of {owner.host}: stop its etcd and reinstall it, or take it out of the inventory",
+    )
+
+
+def disputed_list(cluster: str, told: str) -> Complaint:
+    """Refuse to change anything by a list of members about which they do not agree.
+
+    Args:
+        cluster: the cluster's name.
+        told: who lists what.
+    """
+    return Complaint(
+        cluster,
+        f"members that disagree about who is in the cluster ({told})",
+        "one list",
+        "run again; where it stays so, find the member that differs, see docs/troubleshooting.md",
     )
 
 

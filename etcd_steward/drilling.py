@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from etcd_steward import versions
+from etcd_steward.answers import decoded
 from etcd_steward.backing_up import login_folder, upload
 from etcd_steward.backups import backup_folder, digest, kept
 from etcd_steward.errors import Complaint
@@ -214,7 +214,7 @@ def try_out(
     failed = next((line[7:] for line in lines if line.startswith("failed ")), "")
     told = next((line[9:] for line in lines if line.startswith("restored ")), "")
     try:
-        value = json.loads(told)
+        value = decoded(told)
         return Restored(
             version=str(value["version"]),
             revision=int(value["revision"]),
@@ -222,5 +222,5 @@ def try_out(
             hash=value["hash"],
             compact_revision=value["compact_revision"],
         ), ""
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, ArithmeticError):
         return None, failed or f"found no answer ({' '.join(lines[-2:])}), wanted one; next: run again"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from etcd_steward.answers import decoded
 
 __all__ = ["Keys", "Lease", "SubnetFile", "lease_of", "read_keys", "read_subnet_file"]
 
@@ -72,7 +73,7 @@ def read_keys(prefix: str, answer: str) -> Keys | None:
     """
     config, revision, leases = None, 0, []
     try:
-        for entry in json.loads(answer).get("kvs", ()):
+        for entry in decoded(answer).get("kvs", ()):
             key = base64.b64decode(entry["key"], validate=True).decode()
             value = base64.b64decode(entry.get("value", ""), validate=True).decode()
             if key == f"{prefix}/config":
@@ -90,7 +91,7 @@ def _lease(name: str, value: str) -> Lease | None:
     if parts is None:
         return None
     try:
-        told = json.loads(value)
+        told = decoded(value)
         address = told.get("PublicIP") or told.get("PublicIPv6") or ""
         subnet = ipaddress.IPv4Network(f"{parts[1]}/{parts[2]}")
         subnet6 = ipaddress.IPv6Network(f"{parts[3]}/{parts[4]}") if parts[3] else None

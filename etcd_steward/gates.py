@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from etcd_steward import answers
+from etcd_steward.answers import decoded
 from etcd_steward.observed import ListedMember
 from etcd_steward.versions import Version, parse
 
@@ -54,7 +55,7 @@ def differing_hashes(answer: str, members: int) -> str:
         Unsure: it is no such answer, or not yet a comparable one.
     """
     try:
-        told = {str(entry["Endpoint"]): entry["HashKV"] for entry in json.loads(answer)}
+        told = {str(entry["Endpoint"]): entry["HashKV"] for entry in decoded(answer)}
         hashes = {endpoint: int(one["hash"]) for endpoint, one in told.items()}
         compacted = {int(one.get("compact_revision", -1)) for one in told.values()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -140,7 +141,7 @@ def strangers(stored: Iterable[bytes], listed: Iterable[ListedMember]) -> list[s
 
 def _stored(text: bytes) -> _Stored:
     try:
-        value = json.loads(text)
+        value = decoded(text.decode())
         return _Stored(int(value["id"]), tuple(value.get("peerURLs") or ()), bool(value.get("isLearner")))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise Unsure(f"found a member that cannot be read: {text[:80]!r}") from error
@@ -165,10 +166,9 @@ def read_status(name: str, lines: list[str]) -> Mapping[str, Any]:
             raise Unsure(f"found no answer from {name} ({rest[:200]})")
         if word == "status":
             try:
-                status: Mapping[str, Any] = json.loads(rest)[0]["Status"]
-                int(status["header"]["member_id"])
-                parse(str(status["version"]))
-            except (ValueError, LookupError, TypeError) as error:
+                status = answers.read_status(rest)
+                parse(status["version"])
+            except ValueError as error:
                 raise Unsure(f"found no readable answer from {name} ({rest[:200]})") from error
             return status
     raise Unsure(f"found no answer from {name} ({' '.join(lines[-2:])[:200] or 'not a word'})")

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from etcd_steward.decisions import NO_ROOT, quorum
+from etcd_steward.decisions import NO_ROOT, disputed_list, quorum
 from etcd_steward.desired import PROFILE, record_path
 from etcd_steward.errors import Complaint
-from etcd_steward.observed import HostState, ListedMember
+from etcd_steward.observed import HostState, ListedMember, disputed
 from etcd_steward.run import Sight
 from etcd_steward.schedule import Schedule
 from etcd_steward.settings import Settings
@@ -201,7 +201,7 @@ def choose_leaving(
     if complaints:
         return Leaving(called, complaints=tuple(complaints))
     entry, member = next(iter(listed), None), next(iter(hosts), None)
-    complaints = _other_clusters(sight)
+    complaints = _other_clusters(sight) + _unbelieved(sight, entry, member)
     behind: tuple[str, ...] = ()
     if member is not None:
         behind = left_behind(member.settings, sight.hosts[member.host])
@@ -271,6 +271,32 @@ def _other_clusters(sight: Sight) -> list[Complaint]:
     told = "; ".join(f"{place}: {number}" for place, number in ids.items())
     hint = "this is the wrong inventory, the wrong controller or a reused host: nothing is done until that is clear"
     return [Complaint(sight.cluster.name, f"more than one cluster id ({told})", "one", hint)]
+
+
+def _unbelieved(sight: Sight, entry: ListedMember | None, member: Member | None) -> list[Complaint]:
+    """Refuse to take out by a list that others contradict, by what they list or by the data on their host."""
+    told = disputed(sight.hosts)
+    if told:
+        return [disputed_list(sight.cluster.name, told)]
+    carriers = [
+        host
+        for host, state in sight.hosts.items()
+        if entry is not None
+        and state.data.identity is not None
+        and state.data.identity.member == entry.id
+        and (member is None or host != member.host)
+    ]
+    if entry is None or not carriers:
+        return []
+    return [
+        Complaint(
+            ", ".join(carriers),
+            f"the data of member {entry.id:016x}, which the cluster lists as {entry.name or 'unstarted'} "
+            f"at {', '.join(entry.peer_urls)}",
+            "the data of a member that stays",
+            "find out which host is this member: see docs/troubleshooting.md; nothing is done until then",
+        )
+    ]
 
 
 def _host(sight: Sight, entry: ListedMember | None, member: Member) -> list[Complaint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ __all__ = [
     "Process",
     "ScheduleState",
     "Service",
+    "disputed",
     "holds",
     "listed_members",
     "refuses_user",
@@ -312,6 +314,34 @@ def see_cluster(hosts: dict[str, HostState]) -> tuple[ClusterState | None, set[i
             listed = tuple(listed_members(answer.members))
             found = ClusterState(cluster, listed, int((answer.status or {}).get("leader", 0)), host)
     return found, ids
+
+
+def disputed(hosts: Mapping[str, HostState]) -> str:
+    """Compare what all healthy members list: one alone may lie, or be behind.
+
+    Args:
+        hosts: the probed hosts.
+
+    Returns:
+        Who lists what, where they differ; empty where they agree.
+    """
+    lists: dict[tuple[tuple[int, tuple[str, ...], bool], ...], list[str]] = {}
+    for host, state in sorted(hosts.items()):
+        if state.endpoint.healthy and state.endpoint.members:
+            listed = listed_members(state.endpoint.members)
+            # A name only appears when its member starts, to one a moment before the other.
+            essence = tuple(sorted((one.id, one.peer_urls, one.learner) for one in listed))
+            lists.setdefault(essence, []).append(host)
+    if len(lists) < 2:  # noqa: PLR2004 - a dispute needs two
+        return ""
+    told = []
+    for members, who in lists.items():
+        entries = [
+            f"{number:016x} at {' '.join(urls)}{' as a learner' if learner else ''}"
+            for number, urls, learner in members
+        ]
+        told.append(f"{', '.join(who)}: {', '.join(entries) or 'nobody'}")
+    return "; ".join(told)
 
 
 def listed_members(answer: dict[str, Any]) -> list[ListedMember]:

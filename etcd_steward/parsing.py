@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
+from etcd_steward.answers import clean, decoded, number, read_members, read_status
 from etcd_steward.identity import parse_wal_head
 from etcd_steward.observed import (
     NO_LOG,
@@ -18,7 +17,6 @@ from etcd_steward.observed import (
     Process,
     ScheduleState,
     Service,
-    listed_members,
 )
 from etcd_steward.snapshots import read_all
 
@@ -29,9 +27,6 @@ _PART = 32
 
 # So much is quoted of an answer that cannot be read.
 _QUOTED = 200
-
-# What a host says is printed later: it shall not steer the terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_probe(host: str, lines: list[str], *, sent: float = 0.0, received: float = 0.0) -> HostState:
@@ -50,11 +45,11 @@ def parse_probe(host: str, lines: list[str], *, sent: float = 0.0, received: flo
         return HostState(host, problem="the probe's answer was cut short")
     told: dict[str, list[str]] = {}
     for line in lines:
-        word, _, rest = _CONTROL.sub("", line).partition(" ")
+        word, _, rest = clean(line).replace("\t", "").partition(" ")
         told.setdefault(word, []).append(rest)
     try:
         return _host_state(host, told, sent, received)
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
         return HostState(host, problem=f"the probe's answer could not be read: {error}")
 
 
@@ -67,10 +62,10 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         host=host,
         reached=True,
         problem="",
-        now=int(told["now"][0]),
+        now=number(told["now"][0]),
         sent=sent,
         received=received,
-        uid=int(told["uid"][0]),
+        uid=number(told["uid"][0]),
         machine=told["machine"][0],
         boot=told["boot"][0],
         lock=told.get("lock", [""])[0],
@@ -78,8 +73,8 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         os_id=release.get("ID", ""),
         os_like=release.get("ID_LIKE", ""),
         os_name=release.get("PRETTY_NAME", ""),
-        account=(int(account[0]), int(account[1])) if account else None,
-        group=int(told["group"][0]) if "group" in told else None,
+        account=(number(account[0]), number(account[1])) if account else None,
+        group=number(told["group"][0]) if "group" in told else None,
         releases=dict(line.split() for line in told.get("release", ())),
         links=dict(line.split(" ", 1) for line in told.get("link", ())),
         files=_files(told),
@@ -93,13 +88,13 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         foreign_units=tuple(told.get("foreign-unit", ())),
         processes=tuple(_process(line) for line in told.get("process", ())),
         blind=tuple(told.get("blind", ())),
-        free_mb=int(free) // 1024,
+        free_mb=number(free) // 1024,
         mount=mount,
         folders=_folders(told.get("data", [])),
         # Nobody but root sees into the data folder.
         data=_data(told.get("data", [])) if told["uid"] == ["0"] else Data(),
         aside=tuple(told.get("aside", ())),
-        left={path: int(time) for time, _, path in (line.partition(" ") for line in told.get("left", ()))},
+        left={path: number(time) for time, _, path in (line.partition(" ") for line in told.get("left", ()))},
         listening=tuple(int(port, 16) for port in told.get("listening", ())),
         unresolved=tuple(told.get("unresolved", ())),
         interfaces=dict(line.split(" ", 1) for line in reversed(told.get("interface", []))),
@@ -123,7 +118,7 @@ def _words(lines: list[str]) -> dict[str, tuple[str, ...]]:
 def _schedule(lines: list[str]) -> ScheduleState:
     told = dict(line.partition("=")[::2] for line in lines)
     return ScheduleState(
-        since=int(told["since"]) if "since" in told else None,
+        since=number(told["since"]) if "since" in told else None,
         enabled=told.get("UnitFileState", "").startswith("enabled"),
         active=told.get("ActiveState") == "active",
         reload_due=told.get("NeedDaemonReload") == "yes",
@@ -151,7 +146,7 @@ def _texts(lines: Any) -> dict[str, str]:
 
 def _json(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
+        value = decoded(text)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -225,7 +220,7 @@ def _static_pod(told: dict[str, str], *, enabled: bool) -> Service:
 
 def _process(line: str) -> Process:
     pid, command, config = [*line.split(" ", 2), ""][:3]
-    return Process(int(pid), command, config.partition("=")[2])
+    return Process(number(pid), command, config.partition("=")[2])
 
 
 def _folders(lines: list[str]) -> dict[str, str]:
@@ -240,7 +235,7 @@ def _data(lines: list[str]) -> Data:
     told = dict(line.partition(" ")[::2] for line in lines)
     if "unreadable" in told:
         return Data("unknown", missing=told["unreadable"])
-    size = int(told.get("db") or 0)
+    size = number(told.get("db") or "0")
     if "wal" not in told and "db" not in told:
         return Data("empty")
     if "db" not in told:
@@ -285,20 +280,15 @@ def _read(
 
 
 def _members(text: str) -> dict[str, Any] | None:
-    answer = _json(text)
-    try:
-        # What everything else rests on; without it an answer is none.
-        _ = int((answer or {})["header"]["cluster_id"]), listed_members(answer or {})
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None
-    return answer
+    return _or_none(read_members, text)
 
 
 def _json_list(text: str) -> dict[str, Any] | None:
+    return _or_none(read_status, text)
+
+
+def _or_none(read: Callable[[str], dict[str, Any]], text: str) -> dict[str, Any] | None:
     try:
-        answer = json.loads(text)[0]["Status"]
-        # What everything else rests on; without it an answer is none.
-        _ = int(answer["header"]["cluster_id"]), int(answer["header"]["member_id"])
-    except (ValueError, LookupError, TypeError):
+        return read(text)
+    except ValueError:  # pydantic's is one
         return None
-    return answer if isinstance(answer, dict) else None

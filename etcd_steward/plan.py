@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from etcd_steward.beside_quorum import never_started, with_quorum
-from etcd_steward.decisions import NO_ROOT, Action, Decision, Plan, Refusal, quorum
+from etcd_steward.decisions import NO_ROOT, Action, Decision, Plan, Refusal, disputed_list, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.forming import form, without_quorum
-from etcd_steward.observed import NO_LOG, ClusterState, Data, HostState
+from etcd_steward.observed import NO_LOG, ClusterState, Data, HostState, disputed
 from etcd_steward.record import Record, still_open
 from etcd_steward.rights import lacking
 from etcd_steward.snapshots import Manifest
@@ -68,6 +68,8 @@ def decide(
             {host: Decision(host, "r", "refuse", "a restore") for host in decisions}, tuple(unfinished)
         )
     refusals += _check_records(cluster, seen, records)
+    told = disputed(hosts) if seen else ""
+    refusals += [disputed_list(cluster.name, told)] if told else []
     notes = _strangers(cluster, seen) if seen else []
     if seen is None and not refusals:
         return form(cluster, hosts, records, decisions, forget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -73,20 +74,18 @@ class Record:
         Returns:
             The record, or None where there is none or it is not one of ours.
         """
+        if value is None:
+            return None
         try:
-            return (
-                None
-                if value is None
-                else cls(
-                    cluster=str(value["cluster"]),
-                    id=str(value["id"]),
-                    token=str(value["token"]),
-                    open=bool(value["open"]),
-                    members={str(name): str(number) for name, number in value["members"].items()},
-                    snapshot=str(value.get("snapshot", "")),
-                )
+            return cls(
+                cluster=str(value["cluster"]),
+                id=_hexadecimal(value["id"]),
+                token=str(value["token"]),
+                open=bool(value["open"]),
+                members={str(name): _hexadecimal(number) for name, number in value["members"].items()},
+                snapshot=str(value.get("snapshot", "")),
             )
-        except (KeyError, AttributeError, TypeError):
+        except (KeyError, AttributeError, TypeError, ValueError):
             return None
 
     @property
@@ -114,6 +113,12 @@ class Record:
             value["data_dir"] = member.settings.etcd_data_dir
             value["wal_dir"] = member.settings.etcd_wal_dir
         return json.dumps(value, sort_keys=True) + "\n"
+
+
+def _hexadecimal(value: object) -> str:
+    if re.fullmatch("[0-9a-f]{1,16}", str(value)) is None:
+        raise ValueError(f"{value!r} is no id")
+    return str(value)
 
 
 def still_open(records: Mapping[str, Record]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
+
+from etcd_steward.answers import decoded
 
 __all__ = [
     "NEVER_PRUNED",
@@ -79,7 +80,7 @@ class Manifest:
             The manifest, or None where it is not one of ours.
         """
         try:
-            value = json.loads(line)
+            value = decoded(line)
             file = str(value["file"])
             if value["written by"] != "etcd-steward" or PurePosixPath(file).name != file or file[:1] == ".":
                 return None
@@ -102,7 +103,7 @@ class Manifest:
                 origin=str(value["origin"]),
                 line=line.strip(),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, ArithmeticError):
             return None
 
 

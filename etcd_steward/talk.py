@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ import gevent
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
+from etcd_steward.answers import read_status
 from etcd_steward.facts.answer import Answer
 from etcd_steward.runtimes import runtime
 from etcd_steward.shell import Script, script
@@ -57,19 +57,18 @@ class Status:
     def read(cls, text: str) -> Status | None:
         """Read the JSON of `etcdctl endpoint status`."""
         try:
-            status: dict[str, Any] = json.loads(text)[0]["Status"]
-            header = status["header"]
-            return cls(
-                cluster=int(header["cluster_id"]),
-                member=int(header["member_id"]),
-                leader=int(status.get("leader", 0)),
-                version=str(status["version"]),
-                index=int(status.get("raftIndex", 0)),
-                # 3.3 and older do not tell it; all that we support do.
-                applied=int(status.get("raftAppliedIndex", 0)),
-            )
-        except (ValueError, LookupError, TypeError):
+            status = read_status(text)
+        except ValueError:
             return None
+        return cls(
+            cluster=status["header"]["cluster_id"],
+            member=status["header"]["member_id"],
+            leader=status.get("leader", 0),
+            version=status["version"],
+            index=status.get("raftIndex", 0),
+            # 3.3 and older do not tell it; all that we support do.
+            applied=status.get("raftAppliedIndex", 0),
+        )
 
 
 def ctl(member: Member, *fragments: str, role: str = "health", **values: Any) -> Script:

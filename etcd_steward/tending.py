@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from etcd_steward.answers import read_status
 from etcd_steward.talk import ask, ctl
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def serving(
         word, _, rest = line.partition(" ")
         url, _, said = rest.partition(" ")
         if word == "status" and url in names:
-            found[names[url]] = json.loads(said)[0]["Status"]
+            try:
+                found[names[url]] = read_status(said)
+            except ValueError:
+                continue  # an answer that cannot be read is none
     return found
 
 

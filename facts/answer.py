@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api import FactBase, StringCommand
 
+from etcd_steward.answers import clean
 from etcd_steward.shell import Script
 
 __all__ = ["Answer"]
@@ -23,5 +24,5 @@ class Answer(FactBase[list[str]]):
         return StringCommand(ask)
 
     def process(self, output: list[str]) -> list[str]:
-        """Take the lines as they are."""
-        return list(output)
+        """Take the lines, without what could steer a terminal."""
+        return [clean(line) for line in output]

@@ -89,7 +89,12 @@ def test_f29_a_promoted_member_that_the_database_still_calls_a_learner_is_named(
 
 
 def status(version: str, storage: str = "", **info: object) -> dict[str, Any]:
-    told = {"header": {"member_id": 1}, "version": version, "storageVersion": storage, "downgradeInfo": info}
+    told = {
+        "header": {"cluster_id": 7, "member_id": 1},
+        "version": version,
+        "storageVersion": storage,
+        "downgradeInfo": info,
+    }
     return dict(read_status("n1", ["status " + json.dumps([{"Endpoint": "x", "Status": told}])]))
 
 

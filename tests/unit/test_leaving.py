@@ -220,3 +220,48 @@ def test_a_cluster_is_ended_on_all_hosts_within_reach_and_twice_is_no_more(tmp_p
 def test_the_commands_value_survives_pyinfras_reading_of_numbers(tmp_path):
     assert json.loads("12") == 12, "what --data makes of digits"
     assert World(tmp_path, etcd_member=12).cluster.settings.etcd_member == "12"
+
+
+def lists(world, host, change):
+    """Let a host answer another list of members than it has."""
+    lines = world.hosts[host].lines
+    at = next(number for number, line in enumerate(lines) if line.startswith("etcd members "))
+    told = json.loads(lines[at].removeprefix("etcd members "))
+    change(told["members"])
+    lines[at] = f"etcd members {json.dumps(told)}"
+
+
+def swapped(members):
+    members[1]["ID"], members[2]["ID"] = members[2]["ID"], members[1]["ID"]
+
+
+LIES = {
+    "ids swapped": swapped,
+    "one left out": lambda members: members.pop(),
+    "one more": lambda members: members.append(STRANGER),
+    "another address": lambda members: members[2].update(peerURLs=["https://198.18.99.99:2380"]),
+    "a learner": lambda members: members[2].update(isLearner=True),
+    "nobody": lambda members: members.clear(),
+}
+
+
+@pytest.mark.parametrize("liar", ["@fake/n1", "@fake/n2", "@fake/n3"])
+@pytest.mark.parametrize("lie", LIES)
+def test_no_list_is_believed_that_another_healthy_member_contradicts(world, liar, lie):
+    lists(world, liar, LIES[lie])
+    sight = world.sight()
+    refusals = [str(one) for one in sight.decide().refusals]
+    assert any("members that disagree about who is in the cluster" in one for one in refusals)
+    for name in ("n2", "n3"):
+        assert choose_leaving(sight, name, {1, 2, 3}, set(sight.hosts)).complaints
+
+
+@pytest.mark.parametrize("called", ["n3", "id", "url"])
+def test_an_id_that_another_reached_host_carries_does_not_leave_whoever_lists_it(world, called):
+    # Both that answer say so, and the host of the third cannot be asked.
+    for host in ("@fake/n1", "@fake/n2"):
+        lists(world, host, swapped)
+    sight = world.sight(unreached=("@fake/n3",))
+    second, third = sight.cluster.members[1:]
+    word = {"n3": "n3", "id": f"{world.member_id(second):016x}", "url": third.peer_url}[called]
+    assert choose_leaving(sight, word, {one.id for one in sight.seen.members}, set(sight.hosts)).complaints
