@@ -105,6 +105,14 @@ def clients_of(state: State, cluster: str) -> dict[str, Settings]:
         return {name: own for name, own in _known(state).settings.items() if own.etcd_client_of == cluster}
 
 
+# On a terminal everything is echoed that goes over standard input, keys of certificates too.
+_NO_TERMINAL = (
+    "_get_pty, with which a host prints what it is given",
+    "commands without a terminal",
+    "take it out of the inventory; where sudo wants a terminal, set `Defaults:LOGIN !requiretty` on the host",
+)
+
+
 def _known(state: State) -> _Known:
     if state not in _runs:
         _runs[state] = _read_all(state)
@@ -128,6 +136,8 @@ def _read_all(state: State) -> _Known:
     for host in state.inventory:
         own, wrong = read_settings(host.name, dict(host.data.dict()))
         complaints += wrong
+        if own is not None and host.data.dict().get("_get_pty"):
+            complaints.append(Complaint(host.name, *_NO_TERMINAL))
         if own is not None:
             settings[host.name] = own
     groups = {name: [host.name for host in hosts] for name, hosts in state.inventory.groups.items()}

@@ -116,7 +116,7 @@ def _why_not(key: str, name: str, job: Job, state: HostState) -> tuple[str, str,
     if state.endpoint.healthy:
         return f"{name}, which is healthy and has its data", wanted, f"take {key} out"
     if not state.reached:
-        return f"{name}, whose host gives no answer", wanted, "bring the host back first"
+        return f"{name}, whose host gives no answer", wanted, f"{state.mend} first"
     return (
         f"{name}, which is down and has the data of a present member",
         wanted,

@@ -203,6 +203,9 @@ class Converge:
         if after.essence() == before.essence():
             self._rebuilt.append(after)
             return ""
+        silent = self.cluster_run.fallen_silent(before.sight)
+        if silent:
+            return silent
         changed = [
             host
             for host in before.works

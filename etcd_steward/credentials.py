@@ -115,6 +115,33 @@ class Credentials:
             _ROTATE if self.unheeded else cure,
         )
 
+    def nobodys(self, host: str, reasons: Mapping[Role, tuple[str, ...]]) -> Complaint | None:
+        """Say that nobody has an authority, where none is made as there is data already.
+
+        Args:
+            host: the inventory's name of the host.
+            reasons: the roles that need a certificate, and why.
+
+        Returns:
+            The complaint, or None where there is one.
+        """
+        if (
+            not reasons
+            or not self.signing
+            or self.here is not None
+            or self.carried is not None
+            or self.problem
+        ):
+            return None
+        return Complaint(
+            host,
+            f"data, and no authority on any host or in {pki_folder(self.cluster.settings)}, "
+            f"so that nobody can sign ({', '.join(reasons)})",
+            "the authorities with which this cluster was made; they are made only with a new cluster",
+            "copy their folder here; where they are lost, make two of your own and set etcd_ca_cert, etcd_ca_key, "
+            "etcd_peer_ca_cert and etcd_peer_ca_key, with which all members take up their data",
+        )
+
     @property
     def unheeded(self) -> bool:
         """Whether the operator brings an authority that the hosts do not carry yet."""

@@ -8,6 +8,7 @@ from etcd_steward.decisions import Decision, Plan, Refusal, clone_of, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
 from etcd_steward.record import Record, still_open
+from etcd_steward.refused import BRING_BACK
 from etcd_steward.topology import Cluster, Member, member_id
 
 __all__ = ["form", "without_quorum"]
@@ -92,7 +93,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
             "d",
             f"no answer ({_why(hosts, unknown)}), while only {len(with_data)} of {len(cluster.members)} hosts have data",
             f"data on {needed}",
-            "bring these hosts back first",
+            _mend(hosts, unknown, "bring these hosts back first"),
         )
     if with_data:
         return _refuse(
@@ -110,7 +111,7 @@ def form(  # noqa: PLR0911 - one return for each row of the table
             "d",
             f"no answer ({_why(hosts, unknown)})",
             "an answer, as an unknown host is never taken for an empty one",
-            "bring these hosts back first",
+            _mend(hosts, unknown, "bring these hosts back first"),
         )
     evidence = _evidence(cluster, hosts, records, forget)
     if evidence:
@@ -129,6 +130,12 @@ def _why(hosts: Mapping[str, HostState], unknown: list[str]) -> str:
     if len(set(told.values())) == 1:
         return next(iter(told.values()))
     return "; ".join(f"{host}: {problem}" for host, problem in told.items())
+
+
+def _mend(hosts: Mapping[str, HostState], unknown: list[str], usual: str) -> str:
+    """Say what helps; one that is up and refuses us is not to be brought back."""
+    cures = list(dict.fromkeys(hosts[host].mend for host in unknown))
+    return usual if cures == [BRING_BACK] else f"{'; '.join(cures)}; then run again"
 
 
 def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, unknown: list[str]) -> Plan:
@@ -174,7 +181,7 @@ def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, un
             host,
             f"no answer ({hosts[host].problem})",
             "an answer, to finish the interrupted bootstrap",
-            "bring this host back first",
+            _mend(hosts, [host], "bring this host back first"),
         )
         for host in unknown
     ]

@@ -181,7 +181,7 @@ def choose_care(sight: Sight, limit: Collection[str]) -> Care:
 def _unwell(member: Member, state: HostState) -> list[Complaint]:
     if not state.reached:
         found, wanted = f"no answer ({state.problem})", "every member within reach"
-        return [Complaint(member.host, found, wanted, "bring this host back first")]
+        return [Complaint(member.host, found, wanted, f"{state.mend} first")]
     if state.uid != 0:
         return [Complaint(member.host, *NO_ROOT)]
     refused = lacking(member, state)

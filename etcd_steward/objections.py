@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from etcd_steward.archives import without_digest
-from etcd_steward.decisions import ACTING
+from etcd_steward.decisions import ACTING, MAKING
 from etcd_steward.errors import Complaint
 from etcd_steward.expiry import spent
 from etcd_steward.plan import quorum
@@ -38,6 +38,8 @@ def reasons_against(job: Job) -> list[Complaint]:
         complaints += _undigested(job, member.host)
         needed = job.works[member.host].certificates
         complaint = sight.credentials.refusal(member.host, needed)
+        if complaint is None and not (job.gate and any(map(job.plan.acting, MAKING))):
+            complaint = sight.credentials.nobodys(member.host, needed)
         if complaint is not None and job.plan.decisions[member.host].action in ACTING:
             complaints.append(complaint)
         if needed and not settings.etcd_time_sync:
@@ -68,7 +70,7 @@ def _absent(job: Job) -> list[Complaint]:
             host,
             f"no answer ({state.problem})",
             "every member within reach before anything is changed",
-            "bring this host back first; what has to be done: " + "; ".join(to_do(job)),
+            f"{state.mend} first; what has to be done: " + "; ".join(to_do(job)),
         )
         for host, state in job.sight.hosts.items()
         if not state.reached

@@ -203,6 +203,8 @@ class HostState:
     host: str
     reached: bool = False
     problem: str = "not probed"
+    # What helps where it told nothing: a host that is up, and refuses us, is not to be brought back.
+    mend: str = "bring it back"
     now: int = 0
     sent: float = 0.0
     received: float = 0.0

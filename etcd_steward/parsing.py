@@ -22,6 +22,8 @@ from etcd_steward.snapshots import read_all
 
 __all__ = ["parse_probe", "read_service"]
 
+_SHELL = "look at what the login's shell prints there, and whether it lets commands run"
+
 # Lines of certificates come in two parts of which the first is so long.
 _PART = 32
 
@@ -41,8 +43,14 @@ def parse_probe(host: str, lines: list[str], *, sent: float = 0.0, received: flo
     Returns:
         The host's state; not reached where the lines do not end as they should, since half an answer is none.
     """
-    if not lines or lines[0] != "probe 1" or lines[-1] != "end":
-        return HostState(host, problem="the probe's answer was cut short")
+    # A login's greeting stands before the answer, and is none of ours.
+    begin = next((at for at, line in enumerate(lines) if line == "probe 1"), None)
+    if begin is None and lines:
+        first = next((word for line in lines if (word := clean(line).strip())), "")
+        return HostState(host, problem=f"words that are none of ours ({first[:120]!r})", mend=_SHELL)
+    if begin is None or lines[-1] != "end":
+        return HostState(host, problem="the probe's answer was cut short", mend="run again; look at the host")
+    lines = lines[begin:]
     told: dict[str, list[str]] = {}
     for line in lines:
         word, _, rest = clean(line).replace("\t", "").partition(" ")

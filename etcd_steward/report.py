@@ -232,7 +232,7 @@ def _ailments(sight: Sight, member: Member) -> list[Complaint]:
     state, host = sight.hosts[member.host], member.host
     run = _RUNS[member.settings.etcd_runtime]
     if not state.reached:
-        return [Complaint(host, f"no answer ({state.problem})", "the host within reach", "bring it back")]
+        return [Complaint(host, f"no answer ({state.problem})", "the host within reach", state.mend)]
     complaints = []
     if not state.service.exists and not state.endpoint.healthy:
         return [Complaint(host, "no etcd", f"the member {member.name}", run)]

@@ -55,7 +55,7 @@ def choose_restore(run: ClusterRun, sight: Sight, record: Record | None = None) 
 def _host(sight: Sight, member: Member) -> list[Complaint]:
     state, settings = sight.hosts[member.host], member.settings
     if not state.reached:
-        hint = "bring it back; or take it out of the inventory, and let it join later with deploys/etcd.py"
+        hint = f"{state.mend}; or take it out of the inventory, and let it join later with deploys/etcd.py"
         return [
             Complaint(
                 member.host, f"no answer ({state.problem})", "every host, as all members are made anew", hint

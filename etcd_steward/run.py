@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import gevent
 from gevent.lock import RLock
 from pyinfra import logger
-from pyinfra.api import DeployError, Host, State
+from pyinfra.api import DeployError, Host, State, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
@@ -21,14 +22,20 @@ from etcd_steward.credentials import Credentials, pki_folder
 from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.facts.probe import Probe, questions
 from etcd_steward.observed import ClusterState, HostState, see_cluster
+from etcd_steward.parsing import parse_probe
 from etcd_steward.plan import Plan, decide
 from etcd_steward.record import Record, read_controller_record
+from etcd_steward.refused import reason
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.settings import Settings
+from etcd_steward.shell import Script
 from etcd_steward.standing import Standing, stand
 from etcd_steward.topology import Cluster, build_cluster, member_name
 
 __all__ = ["ClusterRun", "Sight", "refuse"]
+
+# Seconds within which a host that refuses a question has said so.
+_AT_ONCE = 10
 
 
 def refuse(complaints: list[Complaint]) -> None:
@@ -128,6 +135,7 @@ class ClusterRun:
             DeployError: the members cannot be told from the settings and the hosts.
         """
         hosts = self.probe(list(self.hosts))
+        self.memory["last look"] = hosts
         cluster, complaints = build_cluster(
             self.name,
             self._placed(hosts) if only else self.settings,
@@ -178,25 +186,51 @@ class ClusterRun:
             Their states; a host that gave no answer is not reached.
         """
         privileges = self.privileges()
-        jobs = {name: gevent.spawn(self._probe_host, self.hosts[name], privileges) for name in names}
+        begun = time.monotonic()
+        took: dict[str, float] = {}
+
+        def first(name: str) -> HostState:
+            state = self._probe_host(self.hosts[name], privileges)
+            took[name] = time.monotonic() - begun
+            return state
+
+        jobs = {name: gevent.spawn(first, name) for name in names}
         gevent.joinall(list(jobs.values()))
-        return {name: job.get() for name, job in jobs.items()}
+        found = {name: job.get() for name, job in jobs.items()}
+        for name, state in found.items():
+            # One that hung is not asked again; one that was refused a session beside others is, now by itself.
+            if not state.reached and self.hosts[name].connected and took[name] < _AT_ONCE:
+                found[name] = self._ask_again(self.hosts[name], state, privileges)
+        return found
+
+    def _ask_again(self, host: Host, before: HostState, privileges: Mapping[str, Any]) -> HostState:
+        """Ask a host once more that was reached and told nothing, and hear why it does."""
+        told, mend = reason([before.problem]) if before.problem == "EOFError" else ("", "")
+        if told:
+            return replace(before, problem=told, mend=mend)
+        sent = time.time()
+        try:
+            with ctx_host.use(host):
+                arguments, _ = pop_global_arguments(self.state, host, dict(privileges))
+                connector = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
+                done, output = host.run_shell_command(StringCommand(self._question(host)), **connector)
+        except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
+            told, mend = reason([str(error) or type(error).__name__])
+            return replace(before, problem=told or before.problem, mend=mend or before.mend)
+        state = parse_probe(host.name, list(output.stdout_lines), sent=sent, received=time.time())
+        if state.reached:
+            return state
+        told, mend = reason([] if done else output.stderr_lines)
+        return replace(
+            before,
+            problem=told or (state.problem if output.stdout_lines else before.problem),
+            mend=mend or state.mend,
+        )
 
     def _probe_host(self, host: Host, privileges: Mapping[str, Any]) -> HostState:
         if not host.connected and host in self.state.failed_hosts:
             # pyinfra has just tried; a second try would double the wait.
             return HostState(host.name, problem="pyinfra could not connect")
-        settings = self.settings[host.name]
-        name = member_name(host.name, settings)
-        names = tuple(
-            sorted(
-                {
-                    own.etcd_address
-                    for own in self.settings.values()
-                    if own.etcd_address and not is_ip(own.etcd_address)
-                }
-            ),
-        )
         sent = time.time()
         try:
             with ctx_host.use(host):
@@ -204,13 +238,38 @@ class ClusterRun:
                     self.state,
                     host,
                     Probe,
-                    kwargs={"ask": questions(settings, name, names), **privileges},
+                    kwargs={"ask": self._question(host), **privileges},
                     apply_failed_hosts=False,
                 )
         except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
             return HostState(host.name, problem=str(error) or type(error).__name__)
         received = time.time()
         return replace(found or HostState(""), host=host.name, sent=sent, received=received)
+
+    def _question(self, host: Host) -> Script:
+        settings = self.settings[host.name]
+        addresses = {own.etcd_address for own in self.settings.values() if own.etcd_address}
+        names = tuple(sorted(one for one in addresses if not is_ip(one)))
+        return questions(settings, member_name(host.name, settings), names)
+
+    def fallen_silent(self, before: Sight) -> str:
+        """Name the hosts that told something then, and nothing when they were looked at last: that is no change of theirs.
+
+        Args:
+            before: what was seen then.
+
+        Returns:
+            A sentence; empty where there is no such host.
+        """
+        after: Mapping[str, HostState] = self.memory.get("last look", {})
+        silent = [
+            f"{host} ({state.problem})"
+            for host, state in after.items()
+            if not state.reached and before.hosts[host].reached
+        ]
+        if not silent:
+            return ""
+        return f"found no answer of {', '.join(silent)} after the plan was made, wanted one of every host; next: run again"
 
     def limited(self) -> set[str]:
         """Name the hosts that this run may change, as `--limit` and `--exclude` say."""

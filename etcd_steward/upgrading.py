@@ -293,7 +293,7 @@ def _unwell(sight: Sight) -> list[Complaint]:
                     member.host,
                     f"no answer ({state.problem})",
                     "every member healthy",
-                    "bring this host back first",
+                    f"{state.mend} first",
                 ),
             )
         elif (refused := lacking(member, state)) is not None:

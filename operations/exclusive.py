@@ -40,6 +40,9 @@ def claimed(
         problem = obtained(host.state) or enter(run, verb, sight, changes=changes)
         if problem or not changes or again():
             return problem
+        silent = run.fallen_silent(sight)
+        if silent:
+            return silent
         return "found that the plan changed since it was made, wanted the same; next: run again"
 
     problem = run.once(f"lock for {verb}", lock_and_look)

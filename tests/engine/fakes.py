@@ -60,6 +60,7 @@ class FakeHost:
         data: its inventory data.
         lines: what it answers to the probe; a test may exchange them while a run goes on.
         reachable: whether a connection to it can be made.
+        refusal: what every command writes to its errors, and fails.
         reply: what it answers to any other command: lines, or None for a failure.
         given: what the command that it answers now got over standard input.
     """
@@ -68,6 +69,7 @@ class FakeHost:
     data: dict[str, Any]
     lines: list[str] = field(default_factory=list)
     reachable: bool = True
+    refusal: str = ""
     reply: Callable[[str], list[str] | None] = lambda _command: []
     groups: tuple[str, ...] = ("etcd",)
     given: str = ""
@@ -516,6 +518,8 @@ def run_deploy(
     def lookup(self: FakeConnector, command: str) -> tuple[bool, CommandOutput]:
         host = hosts[self.host.name]
         commands[host.name].append(command)
+        if host.refusal:
+            return False, CommandOutput([OutputLine("stderr", line) for line in host.refusal.splitlines()])
         lines = _timely(list(host.lines)) if PROBE in command else host.reply(command)
         return lines is not None, CommandOutput([OutputLine("stdout", line) for line in lines or ()])
 

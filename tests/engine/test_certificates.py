@@ -289,3 +289,26 @@ def test_ready_made_files_that_would_cut_a_member_off_are_refused(tmp_path: Path
     assert ready_made.authorities is not None
     bring(tmp_path / "ready", ready_made, ready_made.authorities, days=-2)
     assert "peer.pem, expired on " in run_deploy(ready_made.hosts, renew).refused
+
+
+@pytest.mark.parametrize("condition", ["stopped", "unhealthy", "converged"])
+@pytest.mark.parametrize("certificates", ["authorities alone lost", "all lost"])
+@pytest.mark.parametrize("verb", [etcd, renew])
+def test_data_without_an_authority_anywhere_is_refused_before_any_host_is_changed(
+    tmp_path: Path, condition: str, certificates: str, verb: Callable[[], None]
+) -> None:
+    """A host that was made anew with its old data, and a controller that never had the folder."""
+    world = World(tmp_path)
+    for path in (world.pki / "etcd").glob("*ca*"):
+        path.rename(tmp_path / path.name)
+    for host in HOSTS:
+        world.show(host, condition)
+        folder = world.cluster.member(host).settings.etcd_cert_dir
+        lost = ("pem ",) if certificates == "authorities alone lost" else ("pem ", "file ")
+        world.hosts[host].lines = [
+            line for line in world.hosts[host].lines if not (line.startswith(lost) and f"{folder}/" in line)
+        ]
+    result = run_deploy(Living(world).hosts, verb)
+    assert "no authority on any host" in result.refused
+    assert "etcd_ca_cert" in result.refused
+    assert result.only_looked

@@ -7,7 +7,7 @@ import sys
 import pyinfra
 import pytest
 
-from etcd_steward.verbs import status
+from etcd_steward.verbs import etcd, status
 from etcd_steward.versions import DEFAULT
 from tests.engine.fakes import PROBE, World, run_deploy
 
@@ -192,3 +192,38 @@ def test_no_key_appears_in_what_status_prints(world):
         result = run_deploy(world.hosts, status, data=data)
         assert "PRIVATE" not in result.stdout + result.log
         assert world.record.token not in result.stdout + result.log
+
+
+REQUIRES_TTY = "sudo: sorry, you must have a tty to run sudo"
+
+
+@pytest.mark.parametrize("verb", [status, etcd])
+def test_the_words_of_sudo_stand_in_place_of_a_host_that_is_gone(world, verb):
+    world.hosts["@fake/n3"].refusal = REQUIRES_TTY
+    # Something is to be done, so that every host is wanted.
+    world.show("@fake/n2", "stopped")
+    result = run_deploy(world.hosts, verb)
+    told = " ".join(f"{result.stdout} {result.refused}".split())
+    assert f"@fake/n3: found no answer (the login is refused root: {REQUIRES_TTY}" in told
+    assert "bring it back" not in told
+    assert result.only_looked
+
+
+def test_a_host_that_refused_one_session_beside_others_is_asked_once_more(world):
+    lines, asked = world.hosts["@fake/n3"].lines, []
+
+    class Once(list):
+        def __iter__(self):
+            asked.append(1)
+            return iter([] if len(asked) == 1 else lines)
+
+    world.hosts["@fake/n3"].lines = Once()
+    result = run_deploy(world.hosts, status)
+    assert (result.failed, len(asked)) == (set(), 2)
+
+
+def test_a_terminal_that_echoes_keys_is_refused_by_name(world):
+    world.hosts["@fake/n3"].data["_get_pty"] = True
+    result = run_deploy(world.hosts, status)
+    assert "@fake/n3: found _get_pty" in result.refused
+    assert not any(result.commands.values())
