@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etcd_steward.decisions import JOINING
 from etcd_steward.errors import Complaint
+from etcd_steward.refused import first
 
 if TYPE_CHECKING:
     from etcd_steward.job import Job
@@ -116,7 +117,7 @@ def _why_not(key: str, name: str, job: Job, state: HostState) -> tuple[str, str,
     if state.endpoint.healthy:
         return f"{name}, which is healthy and has its data", wanted, f"take {key} out"
     if not state.reached:
-        return f"{name}, whose host gives no answer", wanted, f"{state.mend} first"
+        return f"{name}, whose host gives no answer", wanted, first(state.mend)
     return (
         f"{name}, which is down and has the data of a present member",
         wanted,

@@ -10,6 +10,7 @@ from etcd_steward import advisories, versions
 from etcd_steward.decisions import NO_ROOT, quorum
 from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
+from etcd_steward.refused import first
 from etcd_steward.rights import lacking
 from etcd_steward.run import Sight
 from etcd_steward.settings import Settings
@@ -181,7 +182,7 @@ def choose_care(sight: Sight, limit: Collection[str]) -> Care:
 def _unwell(member: Member, state: HostState) -> list[Complaint]:
     if not state.reached:
         found, wanted = f"no answer ({state.problem})", "every member within reach"
-        return [Complaint(member.host, found, wanted, f"{state.mend} first")]
+        return [Complaint(member.host, found, wanted, first(state.mend))]
     if state.uid != 0:
         return [Complaint(member.host, *NO_ROOT)]
     refused = lacking(member, state)

@@ -11,6 +11,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.expiry import spent
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.refused import first
 from etcd_steward.versions import SUPPORTED_ARCHES
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _absent(job: Job) -> list[Complaint]:
             host,
             f"no answer ({state.problem})",
             "every member within reach before anything is changed",
-            f"{state.mend} first; what has to be done: " + "; ".join(to_do(job)),
+            f"{first(state.mend)}; what has to be done: " + "; ".join(to_do(job)),
         )
         for host, state in job.sight.hosts.items()
         if not state.reached

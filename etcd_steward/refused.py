@@ -7,12 +7,21 @@ from collections.abc import Iterable
 
 from etcd_steward.answers import clean
 
-__all__ = ["BRING_BACK", "reason"]
+__all__ = ["BRING_BACK", "first", "reason"]
 
 BRING_BACK = "bring it back"
 _ROOT = "let this login become root without a terminal and without a password (NOPASSWD, !requiretty), or set _sudo_password"
 # How the programs begin that make a login root, when they refuse.
 _BECOMES_ROOT = re.compile(r"(^|/)(sudo|doas|su)(-rs)?: ")
+
+
+def first(mend: str) -> str:
+    """Say what has to be done before everything else.
+
+    Args:
+        mend: what helps.
+    """
+    return "bring this host back first" if mend == BRING_BACK else f"{mend}; then run again"
 
 
 def reason(said: Iterable[str]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from etcd_steward.archives import without_digest
 from etcd_steward.errors import Complaint
 from etcd_steward.job import linked_release
 from etcd_steward.observed import HostState
+from etcd_steward.refused import first
 from etcd_steward.replacing import replacing
 from etcd_steward.rights import lacking, lacking_rights
 from etcd_steward.run import Sight
@@ -293,7 +294,7 @@ def _unwell(sight: Sight) -> list[Complaint]:
                     member.host,
                     f"no answer ({state.problem})",
                     "every member healthy",
-                    f"{state.mend} first",
+                    first(state.mend),
                 ),
             )
         elif (refused := lacking(member, state)) is not None:
