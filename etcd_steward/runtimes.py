@@ -98,6 +98,7 @@ def _static_pod(settings: Settings, version: Version | None) -> Runtime:
     host = CONTAINER_RUNTIMES[settings.etcd_container_runtime]
     units = f"{host.service} kubelet.service"
     stop = _word(
+        "processes.sh",
         "pod-look.sh",
         "pod-stop.sh",
         manifest=settings.manifest_path,

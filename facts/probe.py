@@ -40,6 +40,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "newest.sh",
         "service.sh",
         "snapshot-look.sh",
+        "processes.sh",
         "pod-look.sh",
         "asked.sh",
         "node-look.sh",

@@ -2,7 +2,10 @@
 # Set before: bin_dir ca cert key
 # etcdctl refuses a flag whose variable is set.
 unset ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
-say() { printf '%s\n' "$*"; }
+# Writes one line of an answer, whatever is in it: a line break in a name or an error begins no line of its own.
+say() { case $* in *[[:cntrl:]]*) printf '%s\n' "$(printf '%s' "$*" | tr '[:cntrl:]' '?')" ;; *) printf '%s\n' "$*" ;; esac; }
+# Writes a text as it is, for what reads it here.
+lines() { printf '%s\n' "$@"; }
 # Runs a tool and keeps its streams apart: answer is what it wrote to its output, and nothing else is ever parsed; said
 # is what it wrote to its errors, where tools also put warnings of a question that they answered. Every tool whose
 # answer is read is run so. Both wait in the shell's own memory, so that nothing is left behind by one that is killed.
@@ -16,8 +19,8 @@ hear() { # command...
   case $heard in
     "
 $mark"*) said='' ;;
-    *) said=$(say "$heard" | sed "/^$mark\$/,\$d") heard="
-$(say "$heard" | sed -n "/^$mark\$/,\$p")" ;;
+    *) said=$(lines "$heard" | sed "/^$mark\$/,\$d") heard="
+$(lines "$heard" | sed -n "/^$mark\$/,\$p")" ;;
   esac
   answer=${heard#"
 $mark
@@ -38,7 +41,7 @@ become_ctl() { # endpoint command...
 # later): without space a member still serves, and can be given more; under any other it is not well.
 healthy() { # endpoint
   ctl "$1" endpoint health && return 0
-  case $(say "$said" | grep ' is unhealthy: .*Active Alarm(s): ') in
+  case $(lines "$said" | grep ' is unhealthy: .*Active Alarm(s): ') in
     *CORRUPT* | *UNKNOWN*) return 1 ;;
     *"Active Alarm(s): NOSPACE"*) return 0 ;;
   esac
@@ -58,9 +61,9 @@ locked() {
 # Says why what was heard is no answer: the last connection error out of etcdctl's JSON warnings, else its last line but
 # the summary, else what it gave for an answer. It is never without a word.
 why() {
-  reason=$(say "$said" | sed -n 's/.*\(connection error: .*\)/\1/p' | tail -n 1 | tr -d '"\\}')
-  [ -n "$reason" ] || reason=$(say "$said" | grep -v -e '^{' -e '^Error: unhealthy cluster' -e '^[[:space:]]*$' | tail -n 1)
-  [ -n "$reason" ] || reason=$(say "$said" | sed -n 's/.*"error":"\(.*\)"}.*/\1/p' | tail -n 1)
-  [ -n "$reason" ] || reason=$(say "$answer" | grep -v '^[[:space:]]*$' | tail -n 1 | head -c 200)
+  reason=$(lines "$said" | sed -n 's/.*\(connection error: .*\)/\1/p' | tail -n 1 | tr -d '"\\}')
+  [ -n "$reason" ] || reason=$(lines "$said" | grep -v -e '^{' -e '^Error: unhealthy cluster' -e '^[[:space:]]*$' | tail -n 1)
+  [ -n "$reason" ] || reason=$(lines "$said" | sed -n 's/.*"error":"\(.*\)"}.*/\1/p' | tail -n 1)
+  [ -n "$reason" ] || reason=$(lines "$answer" | grep -v '^[[:space:]]*$' | tail -n 1 | head -c 200)
   say "${reason:-no word of it, and exit status $ended}"
 }

@@ -41,7 +41,7 @@ restored() {
   [ -f data/member/snap/db ] || { broken "found nothing restored ($(why)), wanted a data folder; next: take another snapshot"; return 1; }
   # Before anything has it open: with etcd's authentication on, the throw-away etcd tells nobody what it holds.
   inspect data/member/snap/db
-  at=$(say "$answer" | number revision)
+  at=$(lines "$answer" | number revision)
   # From 3.6 on; it hashes what etcd itself does (measured with 3.6.16 and 3.7.3).
   hear "$bin_dir/etcdutl" hashkv data/member/snap/db ${at:+--rev="$at"} -w json || answer=
   proof=$answer
@@ -59,7 +59,7 @@ restored() {
   until=$((up + seconds))
   while :; do
     inside endpoint status -w json || :
-    status=$answer leader=$(say "$answer" | number leader)
+    status=$answer leader=$(lines "$answer" | number leader)
     # One that has no leader yet tells 0, and has not applied all of its log.
     if [ -n "$leader" ] && [ "$leader" != 0 ]; then return 0; fi
     if locked; then
@@ -78,24 +78,24 @@ restored() {
 
 counted() {
   if [ -n "$status" ]; then
-    release=$(say "$status" | word version) at=$(say "$status" | number revision)
+    release=$(lines "$status" | word version) at=$(lines "$status" | number revision)
   else
     hear "$bin_dir/etcd" --version || :
-    release=$(say "$answer" | sed -n 's/^etcd Version: *//p')
+    release=$(lines "$answer" | sed -n 's/^etcd Version: *//p')
     [ -n "$at" ] || { broken "found no revision in what was restored, wanted one; next: take another snapshot"; return 1; }
   fi
   inside get '' --prefix --keys-only --limit=1 -w json || :
   case $answer in
-    '{"header"'*) keys=$(say "$answer" | number count) keys=${keys:-0} ;;
+    '{"header"'*) keys=$(lines "$answer" | number count) keys=${keys:-0} ;;
     *)
       locked || { broken "found no count of keys ($(why)), wanted one; next: take another snapshot"; return 1; }
       keys=null
       ;;
   esac
   inside endpoint hashkv --rev="$at" -w json || :
-  [ -n "$(say "$answer" | number compact_revision)" ] || inside endpoint hashkv -w json || :
-  hash=$(say "$answer" | number hash) compacted=$(say "$answer" | number compact_revision)
-  if [ -z "$hash" ]; then hash=$(say "$proof" | number hash) compacted=$(say "$proof" | number compactRevision); fi
+  [ -n "$(lines "$answer" | number compact_revision)" ] || inside endpoint hashkv -w json || :
+  hash=$(lines "$answer" | number hash) compacted=$(lines "$answer" | number compact_revision)
+  if [ -z "$hash" ]; then hash=$(lines "$proof" | number hash) compacted=$(lines "$proof" | number compactRevision); fi
   say "restored {\"version\":\"$release\",\"revision\":$at,\"keys\":$keys,\"hash\":${hash:-null},\"compact_revision\":${compacted:-null}}"
 }
 

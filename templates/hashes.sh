@@ -2,7 +2,7 @@
 # Set before: endpoints (separated by commas)
 # Where one does not answer etcdctl ends with an error, after the answers of the others.
 ctl "$endpoints" endpoint status -w json || :
-revision=$(say "$answer" | grep -o '"revision":[0-9]*' | cut -d : -f 2 | sort -n | head -n 1)
+revision=$(lines "$answer" | grep -o '"revision":[0-9]*' | cut -d : -f 2 | sort -n | head -n 1)
 if [ -z "$revision" ]; then say "refused $(why)"; exit 0; fi
 say "revision $revision"
 if ctl "$endpoints" --command-timeout=10m endpoint hashkv --rev="$revision" -w json; then say "hashes $answer"

@@ -1,21 +1,21 @@
 # Tells what of Kubernetes is on a host, as lines of `word rest`. Reads only, never fails; needs service.sh and asked.sh.
 # Set before: files prefix tools log
-echo "look 1"
-echo "machine $(uname -m)"
-echo "init $init"
-grep -E '^(ID|ID_LIKE|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do echo "os $line"; done
+say "look 1"
+say "machine $(uname -m)"
+say "init $init"
+grep -E '^(ID|ID_LIKE|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
 for file in $files; do
   [ -f "$file" ] || continue
-  sum=$(sha256sum <"$file") && echo "file ${sum%% *} $(stat -c '%a %U:%G' "$file") $file"
+  sum=$(sha256sum <"$file") && say "file ${sum%% *} $(stat -c '%a %U:%G' "$file") $file"
 done
 PATH=$PATH:/usr/local/bin:/usr/bin
 for tool in $tools; do
   at=$(command -v "$tool") || continue
-  echo "tool $tool $at $(told_version "$tool" "$at")"
-  [ -e "$prefix" ] && echo "at $tool $(readlink -f "$at")"
+  say "tool $tool $at $(told_version "$tool" "$at")"
+  [ -e "$prefix" ] && say "at $tool $(readlink -f "$at")"
 done
-for mark in "$prefix"/*/.*-sha256; do [ -f "$mark" ] && echo "staged $(basename "${mark%/*}") $(basename "$mark")"; done
-[ -e /etc/kubernetes/admin.conf ] && echo "admin yes"
-[ -f "$log" ] && { grep -q "^etcd-steward: kubeadm init has ended well" "$log" && echo "log whole" || echo "log cut"; }
-[ -e /etc/systemd/system/multi-user.target.wants/kubelet.service ] && echo "kubelet enabled"
-echo "end"
+for mark in "$prefix"/*/.*-sha256; do [ -f "$mark" ] && say "staged $(basename "${mark%/*}") $(basename "$mark")"; done
+[ -e /etc/kubernetes/admin.conf ] && say "admin yes"
+[ -f "$log" ] && { grep -q "^etcd-steward: kubeadm init has ended well" "$log" && say "log whole" || say "log cut"; }
+[ -e /etc/systemd/system/multi-user.target.wants/kubelet.service ] && say "kubelet enabled"
+say "end"

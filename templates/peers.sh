@@ -3,6 +3,6 @@
 # Set before: peers seconds, and the peer pair as cert and key
 for peer in $peers; do
   { ctl "$peer" --debug --command-timeout="${seconds}s" get etcd-steward || :
-    say "peer $peer $(say "$said" "$answer" | tail -c 1500 | tr '\n' ' ')"; } &
+    say "peer $peer $(lines "$said" "$answer" | tail -c 1500 | tr '\n' ' ')"; } &
 done
 wait

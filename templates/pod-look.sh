@@ -1,8 +1,9 @@
-# Finds the process of a member that runs as a static pod: a container's processes are seen on its host as well.
+# Finds the process of a member that runs as a static pod: a container's processes are seen on its host as well. Needs processes.sh.
 # Set before: data_dir
 pod_process() {
-  { ps -eo pid,args 2>/dev/null || ps -o pid,args; } | awk -v flag="--data-dir=$data_dir" '
-    $2 == "etcd" || $2 ~ /\/etcd$/ { for (i = 3; i <= NF; i++) if ($i == flag) { print $1; exit } }'
+  etcds | while read -r pid _; do
+    if arguments "$pid" | grep -qxF -e "--data-dir=$data_dir"; then echo "$pid" && break; fi
+  done
 }
 # Tells what kubelet makes of the member; what it runs is what its manifest says, which it starts anew after every change.
 look_at_pod() { # manifest wanted unsettled

@@ -1,4 +1,4 @@
-# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh, newest.sh and service.sh.
+# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh, newest.sh, processes.sh and service.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -47,10 +47,7 @@ fi
 for unit in /etc/systemd/system/etcd.service /usr/lib/systemd/system/etcd.service /lib/systemd/system/etcd.service /etc/init.d/etcd "$manifest"; do
   [ -f "$unit" ] && ! grep -q "$marker" "$unit" && say "foreign-unit $unit"
 done
-{ ps -eo pid,args 2>/dev/null || ps -o pid,args; } | awk '
-  { for (i = 2; i <= 3 && i <= NF; i++) if ($i == "etcd" && i == 2 || $i ~ /\/etcd$/) {
-      at = ""; for (j = i + 1; j <= NF; j++) if ($j ~ /^--config-file/ || at == "" && $j ~ /^--data-dir=/) { at = $j; if (at !~ /=/) at = at "=" $(j + 1) }
-      print "process " $1 " " $i " " at; next } }'
+etcds | while read -r pid at; do say "process $pid $at $(given "$pid")"; done
 near=$data_dir
 while [ ! -e "$near" ]; do near=$(dirname "$near"); done
 say "free $(df -Pk "$near" | awk 'NR == 2 { print $4 " " $6 }')"

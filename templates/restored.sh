@@ -2,6 +2,6 @@
 # Set before: endpoint revision
 ctl "$endpoint" get '' --prefix --keys-only --limit=1 --rev="$revision" -w json || :
 case $answer in
-  '{"header"'*) keys=$(say "$answer" | sed -n 's/.*"count":\([0-9]*\).*/\1/p') && say "keys ${keys:-0}" ;;
+  '{"header"'*) keys=$(lines "$answer" | sed -n 's/.*"count":\([0-9]*\).*/\1/p') && say "keys ${keys:-0}" ;;
   *) say "unknown $(why)" ;;
 esac

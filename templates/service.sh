@@ -1,5 +1,6 @@
 # Names the init system, and tells what it says of a service.
-say() { printf '%s\n' "$*"; }
+# Writes one line of an answer, whatever is in it: a line break in a name or an error begins no line of its own.
+say() { case $* in *[[:cntrl:]]*) printf '%s\n' "$(printf '%s' "$*" | tr '[:cntrl:]' '?')" ;; *) printf '%s\n' "$*" ;; esac; }
 if [ -d /run/systemd/system ]; then init=systemd; elif [ -e /run/openrc/softlevel ]; then init=openrc; else init=none; fi
 tell_service() { # name
   case $init in

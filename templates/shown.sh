@@ -6,7 +6,7 @@ believed=$(mktemp -d) || exit 1
 trap 'rm -rf "$believed"' EXIT
 first "$server" >"$believed/server.pem"
 first "$peer" >"$believed/peer.pem"
-tell() { say "shown $1 $(say "$said" "$answer" | tail -c 1500 | tr '\n' ' ')"; }
+tell() { say "shown $1 $(lines "$said" "$answer" | tail -c 1500 | tr '\n' ' ')"; }
 { ca=$believed/server.pem
   ctl "$endpoint" --debug endpoint health || :
   tell "$endpoint"; } &

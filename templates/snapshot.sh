@@ -41,29 +41,29 @@ once() { # origin
   [ -f "$work/db" ] || { broken "found no snapshot ($(why)), wanted one; next: $(cure)"; return 2; }
   whole "$work/db" || { broken "found a snapshot without its own hash, wanted a whole one; next: run again"; return 2; }
   inspect "$work/db"
-  at=$(say "$answer" | number revision) total=$(say "$answer" | number totalKey)
+  at=$(lines "$answer" | number revision) total=$(lines "$answer" | number totalKey)
   [ -n "$at" ] && [ -n "$total" ] ||
     { broken "found a snapshot that cannot be read ($(why)), wanted one; next: run again"; return 2; }
   [ "$at" -ge "$floor" ] || at=$floor
   patient endpoint hashkv --rev="$at" -w json || :
-  if [ -z "$(say "$answer" | number compact_revision)" ]; then
+  if [ -z "$(lines "$answer" | number compact_revision)" ]; then
     # Refused where everything up to that revision is compacted; then the snapshot may not even show its revision.
     patient endpoint hashkv -w json || :
-    compacted=$(say "$answer" | number compact_revision)
+    compacted=$(lines "$answer" | number compact_revision)
     [ -n "$compacted" ] || { broken "found no hash ($(why)), wanted one; next: $(cure)"; return 2; }
     if [ "$compacted" -gt "$at" ]; then floor=$compacted; return 1; fi
-    [ "$(say "$answer" | number revision)" = "$at" ] || answer=
+    [ "$(lines "$answer" | number revision)" = "$at" ] || answer=
   else
     # Of a revision up to which all is compacted, 3.5.34 and 3.6.16 tell the hash of before, from compaction -1 on; a
     # member that is started from the snapshot tells the one of afterwards.
     told=$answer
     patient endpoint hashkv -w json || :
-    [ "$(say "$answer" | number revision)" = "$at" ] || answer=$told
+    [ "$(lines "$answer" | number revision)" = "$at" ] || answer=$told
   fi
-  hash=$(say "$answer" | number hash) compacted=$(say "$answer" | number compact_revision)
+  hash=$(lines "$answer" | number hash) compacted=$(lines "$answer" | number compact_revision)
   patient get '' --prefix --keys-only --limit=1 --consistency=s --rev="$at" -w json || :
   case $answer in
-    '{"header"'*) keys=$(say "$answer" | number count) ;;
+    '{"header"'*) keys=$(lines "$answer" | number count) ;;
     *)
       case $(why) in *compacted*) return 1 ;; esac
       broken "found no count of keys ($(why)), wanted one; next: $(cure)"
@@ -75,8 +75,8 @@ once() { # origin
   [ ! -e "$folder/$name.db" ] || name=$name-$$
   printf '{"written by":"etcd-steward","file":"%s","sha256":"%s","size":%s,"revision":%s,"keys":%s,"hash":%s,"compact_revision":%s,"total_keys":%s,"cluster":"%s","cluster_id":"%016x","member":"%s","member_id":"%016x","version":"%s","time":"%s","seconds":%s,"origin":"%s"}\n' \
     "$name.db" "$(digest <"$work/db")" "$(stat -c %s "$work/db")" "$at" "${keys:-0}" "${hash:-null}" "${compacted:-null}" \
-    "$total" "$cluster" "$(say "$status" | number cluster_id)" "$member" "$(say "$status" | number member_id)" \
-    "$(say "$status" | word version)" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json" && grep -q '}$' "$work/json" ||
+    "$total" "$cluster" "$(lines "$status" | number cluster_id)" "$member" "$(lines "$status" | number member_id)" \
+    "$(lines "$status" | word version)" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json" && grep -q '}$' "$work/json" ||
     { broken "found no way to write $work/json, wanted the manifest there; next: look at the disk"; return 2; }
 }
 
@@ -104,7 +104,7 @@ tidy() {
 
 take() { # origin
   ctl "$endpoint" endpoint status -w json || :
-  status=$answer size=$(say "$answer" | number dbSize)
+  status=$answer size=$(lines "$answer" | number dbSize)
   [ -n "$size" ] || { broken "found no answer from $endpoint ($(why)), wanted its status; next: $(cure)"; return 1; }
   # A linearizable read through this member proves that it has caught up, and that it is no learner.
   if [ "$quorum" = yes ] && ! healthy "$endpoint"; then
@@ -131,7 +131,7 @@ listed() {
     [ -f "$manifest" ] && [ -f "$folder/$name.db" ] || continue
     line=$(head -n 1 "$manifest")
     case $line in '{"written by":"etcd-steward","file":"'"$name.db"'",'*) ;; *) continue ;; esac
-    set -- "$(say "$line" | word cluster_id)" "$(say "$line" | number revision)" "$(say "$line" | number seconds)"
+    set -- "$(lines "$line" | word cluster_id)" "$(lines "$line" | number revision)" "$(lines "$line" | number seconds)"
     [ -z "$1" ] || [ -z "$2" ] || [ -z "$3" ] || say "$1 $2 $3 $name"
   done
 }
@@ -148,7 +148,7 @@ prune() {
 # does a snapshot of a cluster that lived here before. Without an answer from etcd all count, as none could be taken.
 due() {
   ctl "$endpoint" endpoint status -w json || :
-  id=$(say "$answer" | number cluster_id)
+  id=$(lines "$answer" | number cluster_id)
   [ -z "$id" ] || id=$(printf '%016x' "$id")
   listed | awk -v now="$(date +%s)" -v hours="$hours" -v id="$id" '
     { age = now - $3; if ((id == "" || $1 "" == id "") && age >= 0 && age + 300 < hours * 3600) fresh = 1 }
@@ -188,7 +188,7 @@ snapshot() { # origin: scheduled is taken only when due
   [ -n "$command" ] || return 0
   hear env ETCD_SNAPSHOT="$made.db" ETCD_SNAPSHOT_MANIFEST="$made.json" sh -c "$command" 9>&- </dev/null || :
   # What it wrote is told behind a word of its own, as whoever asked for the snapshot reads the lines of this script.
-  say "$answer
+  lines "$answer
 $said" | sed -n 's/^..*/command &/p'
   [ "$ended" = 0 ] ||
     broken "found exit status $ended of etcd_snapshot_command, wanted 0; next: look at what it said; the snapshot is kept"

@@ -24,7 +24,7 @@ whole() {
   done
 }
 if whole; then
-  if hear "$etcdutl" check v2store --data-dir copy; then say "$answer" | sed 's/^/v2store /'; else say "v2store $(why)"; fi
+  if hear "$etcdutl" check v2store --data-dir copy; then lines "$answer" | sed 's/^/v2store /'; else say "v2store $(why)"; fi
 else
   say "v2store no whole copy of the log in $folder ($(why))"
 fi
