@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +18,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.settings import Settings, read_settings
-from etcd_steward.topology import select_clusters
+from etcd_steward.topology import member_name, select_clusters, unfit_names
 
 __all__ = ["clients_of", "cluster_of_client", "cluster_run"]
 
@@ -142,6 +142,16 @@ def _read_all(state: State) -> _Known:
             settings[host.name] = own
     groups = {name: [host.name for host in hosts] for name, hosts in state.inventory.groups.items()}
     chosen, wrong = select_clusters(settings, groups)
+    # Before any host is asked anything: these names are in paths, in configurations and in certificates.
+    named = {host: member_name(host, settings[host]) for hosts in chosen.values() for host in hosts}
+    clients = {
+        host: own.etcd_client_name or host.rpartition("/")[2]
+        for host, own in settings.items()
+        if own.etcd_client_of is not None
+    }
+    complaints += unfit_names(named) + [
+        replace(one, next=one.next.replace("etcd_name", "etcd_client_name")) for one in unfit_names(clients)
+    ]
     # A host whose settings could not be read may be a member: counting without it would only add noise.
     refuse(complaints or wrong)
     failures = Failures()

@@ -9,9 +9,10 @@ from etcd_steward.archives import without_digest
 from etcd_steward.digests import MAIN_ARCHES
 from etcd_steward.errors import Complaint
 from etcd_steward.settings import CERTIFICATE_FILES, Settings
+from etcd_steward.values import is_systems, is_volatile
 from etcd_steward.versions import Advice, Version
 
-__all__ = ["judge"]
+__all__ = ["ROOTS", "judge"]
 
 KUBERNETES_TOOLS = ("kubeadm", "kubectl", "kubelet")
 
@@ -92,17 +93,7 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
                 "choose another etcd_wal_dir",
             ),
         )
-    others = ("etcd_cert_dir", "etcd_config_dir", "etcd_prefix", "etcd_bin_dir")
-    for data, other in ((data, other) for data in ("etcd_data_dir", "etcd_wal_dir") for other in others):
-        if getattr(settings, data) == getattr(settings, other):
-            complaints.append(
-                Complaint(
-                    host,
-                    f"{data} and {other} both {getattr(settings, data)}",
-                    "a folder for data alone, as only etcd may enter it",
-                    f"change {data} or {other}",
-                ),
-            )
+    complaints += _folders(host, settings)
     complaints += _pods(host, settings)
     complaints += _kubernetes(host, settings)
     files = [settings.certificate_path(kind, "member") for kind in CERTIFICATE_FILES]
@@ -117,6 +108,61 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
             ),
         )
     return complaints + flannel.judge(host, settings)
+
+
+# Folders that root writes into, or runs programs from.
+ROOTS = (
+    "etcd_bin_dir",
+    "etcd_cert_dir",
+    "etcd_client_dir",
+    "etcd_config_dir",
+    "etcd_prefix",
+    "etcd_snapshot_dir",
+    "etcd_manifest_dir",
+)
+# Whose mode and owner we set, or which hold a folder for each release.
+_OWN = ("etcd_cert_dir", "etcd_client_dir", "etcd_config_dir", "etcd_prefix", "etcd_manifest_dir")
+
+
+def _folders(host: str, settings: Settings) -> list[Complaint]:
+    """Judge which folder may lie in which: nothing of root's in the account's, and no data in a folder of root's."""
+    paths = {key: getattr(settings, key) for key in ROOTS}
+    data = {key: value for key in ("etcd_data_dir", "etcd_wal_dir") if (value := getattr(settings, key))}
+    found = []
+    for own, place in data.items():
+        for other, path in paths.items():
+            if _within(path, place) or _within(place, path):
+                text = f"{own} and {other} both {place}"
+                if path != place:
+                    text = (
+                        f"{other} {path} inside {own}"
+                        if _within(path, place)
+                        else f"{own} {place} inside {other}"
+                    )
+                found.append(
+                    (text, "a folder for data alone, as only etcd may enter it", f"change {own} or {other}")
+                )
+    closed = settings.etcd_snapshot_dir
+    found += [
+        (
+            f"{key} {path} inside etcd_snapshot_dir {closed}",
+            "snapshots alone there, as only root may enter it",
+            f"change {key}",
+        )
+        for key, path in paths.items()
+        if key != "etcd_snapshot_dir" and _within(path, closed)
+    ]
+    for key, path in paths.items():
+        if is_volatile(path):
+            wanted = "a folder that outlives a reboot and in which only root makes names"
+            found.append((f"{key} {path}", wanted, f"set {key} to another folder"))
+        elif key in _OWN and is_systems(path):
+            found.append((f"{key} {path}", "a folder of its own below it", f"set {key} to {path}/etcd"))
+    return [Complaint(host, *one) for one in found]
+
+
+def _within(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder}/")
 
 
 def _digests(host: str, settings: Settings, version: Version) -> list[Complaint]:

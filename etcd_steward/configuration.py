@@ -18,6 +18,7 @@ __all__ = [
     "PEER_ALLOWED_CN_SINCE",
     "RESERVED",
     "Config",
+    "PodDumper",
     "TlsFiles",
     "advise",
     "check",
@@ -82,15 +83,32 @@ class Config:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes texts like 1e3, which etcd's YAML reader takes for a number and PyYAML does not."""
+    """Quotes texts that some reader of YAML takes for another type, where PyYAML does not: 1e3, or a name such as y."""
+
+
+# All that YAML 1.1 reads as a truth value or as nothing (yaml.org/type/bool.html, null.html); PyYAML leaves y and n out.
+_WORDS = {"y", "yes", "n", "no", "true", "false", "on", "off", "null", "~", "", "=", "<<"}
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "'" if text[:1] in set("0123456789+-.") else None
+    style = "'" if text[:1] in set("0123456789+-._") or text.lower() in _WORDS else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
+
+
+class PodDumper(yaml.SafeDumper):
+    """Writes texts as kubeadm's manifest has them, and quotes those words."""
+
+
+def _pod_text(dumper: PodDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="'" if text.lower() in _WORDS else None
+    )
+
+
+PodDumper.add_representer(str, _pod_text)
 
 
 def defaults(version: Version) -> dict[str, object]:

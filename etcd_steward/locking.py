@@ -15,10 +15,11 @@ from pathlib import Path
 
 __all__ = ["FILE", "RUNNING", "Lock", "Owner", "conflict", "has_ended", "mark"]
 
-FILE = "/run/etcd-steward.lock"
+# In a folder that only root can enter, as whoever can open a file can lock it.
+FILE = "/run/etcd-steward.root/lock"
 
 # Held by whatever changes a host, as long as it works: see templates/guard.sh.
-RUNNING = "/run/etcd-steward.running"
+RUNNING = "/run/etcd-steward.root/running"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from etcd_steward import config_keys, configuration
-from etcd_steward.configuration import Config
+from etcd_steward.configuration import Config, PodDumper
 from etcd_steward.versions import Version
 
 __all__ = ["METRICS_URL", "Pod", "flags", "image", "render", "settled_lines"]
@@ -119,7 +119,7 @@ def render(pod: Pod, version: Version) -> str:
     }
     # A comment, which kubelet does not see: it would take anything else for another pod.
     head = f"{HEADER}# authorities {pod.authorities}\n"
-    return head + yaml.safe_dump(manifest, default_flow_style=False, width=float("inf"))
+    return head + yaml.dump(manifest, Dumper=PodDumper, default_flow_style=False, width=float("inf"))
 
 
 def settled_lines(text: str) -> str:

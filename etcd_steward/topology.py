@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from etcd_steward.addresses import is_address_or_name, is_ip, url
-from etcd_steward.errors import Complaint
+from etcd_steward.errors import Complaint, shown
 from etcd_steward.settings import HOST_KEYS, Settings
+from etcd_steward.values import NAME, is_name
 
 __all__ = ["Cluster", "Member", "build_cluster", "cluster_id", "member_id", "member_name", "select_clusters"]
 
@@ -134,6 +135,22 @@ def member_name(host: str, settings: Settings) -> str:
         The member's name.
     """
     return settings.etcd_name or host.rpartition("/")[2]
+
+
+def unfit_names(names: Mapping[str, str]) -> list[Complaint]:
+    """Judge the final names of members by the rule of `etcd_name`, as the inventory may call hosts what it wants.
+
+    Args:
+        names: by the inventory's names of the hosts.
+
+    Returns:
+        The complaints.
+    """
+    return [
+        Complaint(host, f"the member name {shown(name)}", NAME, f"set etcd_name to {NAME}")
+        for host, name in names.items()
+        if not is_name(name)
+    ]
 
 
 def member_id(peer_urls: Iterable[str], token: str) -> int:
@@ -273,6 +290,7 @@ def build_cluster(
         everywhere = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - a DNS name cannot be bound
         listen = own.etcd_listen_address or listened or (address if is_ip(address) else everywhere)
         members.append(Member(host, member_name(host, own), address, listen, own))
+    complaints += unfit_names({member.host: member.name for member in members})
     complaints += _doubles(members)
     if complaints:
         return None, complaints

@@ -13,6 +13,7 @@ from etcd_steward import versions
 from etcd_steward.addresses import is_address_or_name, is_ip
 
 __all__ = [
+    "NAME",
     "Account",
     "Address",
     "ClusterId",
@@ -41,13 +42,38 @@ __all__ = [
     "TimeZone",
     "Word",
     "Words",
+    "is_name",
+    "is_systems",
+    "is_volatile",
 ]
 
 _SYSTEM_FOLDER = re.compile(
     r"/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp"
     r"|usr(/(bin|lib|sbin|local(/bin)?))?|var(/(lib|log|run|tmp))?)",
 )
-_LOST_AT_BOOT = re.compile(r"/(dev|proc|run|sys|tmp|var/run)/")
+# Below these nobody keeps data: they belong to the system, and what is below some is lost at a reboot or anybody's.
+_NO_DATA = re.compile(
+    r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|usr|var/(cache|lock|log|mail|run|spool|tmp))/"
+)
+_VOLATILE = re.compile(r"/(dev|proc|run|sys|tmp|var/(lock|run|tmp))(/|$)")
+
+
+def is_systems(path: str) -> bool:
+    """Tell whether a path is one of the system's own folders, whose mode and owner are nobody's to change.
+
+    Args:
+        path: where.
+    """
+    return _SYSTEM_FOLDER.fullmatch(path) is not None
+
+
+def is_volatile(path: str) -> bool:
+    """Tell whether a path lies where others make names, or where a reboot takes everything away.
+
+    Args:
+        path: where.
+    """
+    return _VOLATILE.match(path) is not None
 
 
 def _host_path(value: str) -> str:
@@ -62,7 +88,7 @@ def _host_path(value: str) -> str:
 def _data_path(value: str) -> str:
     path = _host_path(value)
     # It becomes the etcd account's own, and readable by nobody else.
-    if _SYSTEM_FOLDER.fullmatch(path) or _LOST_AT_BOOT.match(path):
+    if is_systems(path) or _NO_DATA.match(path):
         raise ValueError("a folder of etcd's own, on a disk that outlives a reboot")
     return path
 
@@ -73,9 +99,21 @@ def _file_name(value: str) -> str:
     return value
 
 
+NAME = "a name of letters, digits, dots, dashes and underscores, at most 64 long"
+
+
+def is_name(value: str) -> bool:
+    """Tell whether a text can be the name of a member, whichever way it came in.
+
+    Args:
+        value: the text.
+    """
+    return bool(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", value))
+
+
 def _word(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", value):
-        raise ValueError("a name of letters, digits, dots, dashes and underscores, at most 64 long")
+    if not is_name(value):
+        raise ValueError(NAME)
     return value
 
 

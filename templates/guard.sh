@@ -1,6 +1,8 @@
 # Waits for a command of an earlier, interrupted run: pyinfra's end does not end what it started on a host.
 if command -v flock >/dev/null 2>&1; then
-  exec 9>/run/etcd-steward.running
+  # Whoever can open a file can hold it: this one lies where only root can enter.
+  (umask 077 && mkdir -p /run/etcd-steward.root)
+  exec 9>/run/etcd-steward.root/running
   waited=0
   until flock -n 9; do
     if [ "$waited" -ge 120 ]; then

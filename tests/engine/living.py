@@ -19,7 +19,7 @@ MEMBERS = 'member add "$name" --learner'
 ASIDE, COMPACT, DEFRAGMENT = 'mv -nT "$path" "$to"', "compaction --physical", 's" defrag &'
 SERVING, DISARM, ALARMS = "get etcd-steward", "alarm disarm", "say listed"
 OWN_STATUS = 'newest "$prefix"\nif ctl'
-LOCK = "file=/run/etcd-steward.lock"
+LOCK = "file=/run/etcd-steward.root/lock"
 PUT, GET, MOVE = 'put "$name" "$value"', "get --print-value-only", "move-leader"
 
 

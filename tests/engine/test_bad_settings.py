@@ -144,3 +144,24 @@ def test_a_host_for_whose_machine_no_digest_is_known_is_refused_by_name_where_on
     host.lines = ["machine aarch64" if line == "machine x86_64" else line for line in host.lines]
     (complaint,) = run_deploy(world.hosts, etcd).refused.splitlines()[1:]
     assert complaint.startswith("    @fake/n2: found no SHA-256 of etcd-v3.7.2-linux-arm64.tar.gz")
+
+
+@pytest.mark.parametrize("verb", [etcd, status], ids=lambda verb: verb.__name__)
+@pytest.mark.parametrize("name", ["küche 1", "$(reboot)", "a'b", "a=b c", "%n", "n1;x", "-n"])
+def test_d11_a_name_of_the_inventory_is_judged_as_etcd_name_before_any_host_is_asked(tmp_path, name, verb):
+    hosts = World(tmp_path).hosts
+    odd = f"@fake/{name}"
+    hosts[odd] = FakeHost(odd, {**next(iter(hosts.values())).data, "etcd_address": "198.18.99.77"})
+    result = run_deploy(hosts, verb)
+    assert "; next: set etcd_name to " in result.refused
+    assert not any(result.commands.values())
+
+
+def test_d11_a_clients_name_is_judged_too(tmp_path):
+    hosts = World(tmp_path).hosts
+    odd = "@fake/küche"
+    own = {**next(iter(hosts.values())).data, "etcd_client_of": "etcd"}
+    hosts[odd] = FakeHost(odd, own, groups=("clients",))
+    assert "; next: set etcd_client_name to " in run_deploy(hosts, etcd).refused
+    hosts[odd] = FakeHost(odd, {**own, "etcd_client_name": "kitchen"}, groups=("clients",))
+    assert not run_deploy(hosts, etcd).refused

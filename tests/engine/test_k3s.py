@@ -42,7 +42,7 @@ class Pis:
 
     def reply(self, name, command):  # noqa: PLR0911 - one for each question
         files = self.files[name]
-        if 'echo "look 1"' in command:
+        if 'say "look 1"' in command:
             return self.look(name)
         if "for prefix in /registry/" in command:
             return [*(f"key {key}" for key in self.keys), "asked /registry/", "asked /bootstrap/"]

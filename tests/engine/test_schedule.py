@@ -63,7 +63,7 @@ def test_a_host_without_a_schedule_gets_it_in_one_command_and_nobody_is_restarte
 def test_a_run_that_only_schedules_takes_the_lock_and_looks_again_like_every_change(world):
     unscheduled(world, N2)
     commands = run_deploy(Living(world).hosts, etcd).commands[N1]
-    assert [PROBE in commands[0], "etcd-steward.lock" in commands[1], PROBE in commands[2]] == [True] * 3
+    assert [PROBE in commands[0], "etcd-steward.root/lock" in commands[1], PROBE in commands[2]] == [True] * 3
 
 
 def test_a_dry_run_tells_of_the_schedule_and_writes_none(world):

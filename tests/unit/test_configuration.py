@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etcd_steward import config_keys, configuration
@@ -440,3 +441,57 @@ def test_raft_snapshots_are_made_often_by_a_count_that_never_rises():
     assert settings.etcd_config == {"snapshot-count": 5000}, "what the user set comes back"
     own = settings.model_copy(update={"etcd_config": {"snapshot-count": 5}})
     assert frequent(own).etcd_config == {"snapshot-count": 5}
+
+
+class Yaml11(yaml.SafeLoader):
+    """Reads as YAML 1.1 has it, and Go's reader with it: y and n are truth values, 1e3 is a number."""
+
+
+Yaml11.add_implicit_resolver(
+    "tag:yaml.org,2002:bool",
+    re.compile(r"^(?:y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$"),
+    list("yYnNtTfFoO"),
+)
+Yaml11.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]*(?:[eE][-+]?[0-9]+)?$"),
+    list("-+0123456789."),
+)
+TRUTHS = (
+    "y",
+    "Y",
+    "n",
+    "N",
+    "yes",
+    "No",
+    "on",
+    "OFF",
+    "true",
+    "NULL",
+    "null",
+    "1e3",
+    "0o7",
+    "0x1F",
+    "1_000",
+    "12e4",
+)
+NAMES = st.one_of(
+    st.sampled_from(TRUTHS), st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,6}[A-Za-z0-9])?", fullmatch=True)
+)
+
+
+@given(name=NAMES, token=NAMES)
+@example(name="y", token="n")
+def test_every_name_that_may_be_set_is_read_back_as_a_text(name, token):
+    read = yaml.load(
+        render(with_(name=name, token=token, initial_cluster={name: ("https://x:2380",)}), V35), Loader=Yaml11
+    )
+    assert (read["name"], read["initial-cluster-token"]) == (name, token)
+    assert isinstance(read["initial-cluster"], str)
+
+
+@given(NAMES)
+def test_a_pods_manifest_holds_every_name_as_a_text(name):
+    told = yaml.dump({"name": name, "list": [name]}, Dumper=configuration.PodDumper)
+    if not name[:1].isdigit():
+        assert yaml.load(told, Loader=Yaml11) == {"name": name, "list": [name]}

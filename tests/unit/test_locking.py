@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcd_steward.locking import Owner, conflict, mark
+from etcd_steward.locking import FILE, RUNNING, Owner, conflict, mark
 from etcd_steward.shell import script
+from etcd_steward.templating import text
 
 
 def test_f42_an_owner_is_read_back_as_it_was_written() -> None:
@@ -95,3 +97,51 @@ def test_f42_the_refusal_names_host_owner_verb_time_and_the_way_out() -> None:
     assert "n2: ana@laptop (process 7) runs upgrade since 2026-11-21T02:00:00Z" in told
     assert "n1: somebody" in told
     assert "etcd_break_lock=true" in told
+
+
+def stranger(command):
+    return subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+    )
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another account")
+def test_d10_no_other_account_can_hold_the_locks_of_a_host():
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        assert os.path.dirname(FILE) == os.path.dirname(RUNNING)  # noqa: PTH120 - a path of the host
+        place = f"{name}/own"
+        guard = text("guard.sh").replace(os.path.dirname(RUNNING), place)  # noqa: PTH120
+        assert place in guard
+        lock = script("lock.sh", file=f"{place}/lock", token="t", line="x", replace="", release="") + ""
+        for command in (lock, f"{guard}\necho guarded"):
+            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+            assert done.stdout in {"taken\n", "guarded\n"}
+        assert Path(place).stat().st_mode & 0o777 == 0o700
+        for target in (place, f"{place}/lock", f"{place}/running"):
+            assert stranger(f"exec 9<{target}").returncode != 0
+
+
+def test_d10_a_lock_that_somebody_holds_without_end_is_told_after_a_while(tmp_path, monkeypatch):
+    (tmp_path / "sleep").write_text("#!/bin/sh\n")
+    (tmp_path / "sleep").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    place = tmp_path / "own"
+    place.mkdir()
+    holder = subprocess.Popen(
+        ["sh", "-c", 'exec 9<"$0"; flock 9; echo held; exec cat', place],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout
+    assert holder.stdout.readline() == b"held\n"
+    lock = script("lock.sh", file=f"{place}/lock", token="t", line="x", replace="", release="") + ""
+    done = subprocess.run(["sh", "-c", lock], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("held")
+    holder.communicate()

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etcd_steward import combinations
+from etcd_steward.combinations import ROOTS
 from etcd_steward.errors import Complaint, complaints_text, shown
 from etcd_steward.settings import CERTIFICATE_FILES, HOST_KEYS, Settings, read_settings
 from etcd_steward.versions import DEFAULT, NEWEST
@@ -402,3 +403,49 @@ def test_a_list_of_names_may_be_typed_with_commas_as_data_on_the_command_line_kn
     for written in ("n2,n3", ["n2", "n3"]):
         settings, wrong = read_settings("h", {key: written})
         assert (getattr(settings, key), wrong) == (["n2", "n3"], [])
+
+
+ACCOUNTS = st.sampled_from(["etcd_data_dir", "etcd_wal_dir"])
+FOLDERS = st.sampled_from(ROOTS)
+PARTS = st.lists(st.sampled_from(["a", "b-1", "member", "3.5.30", "wal", "x.y"]), max_size=3)
+
+
+@given(ACCOUNTS, FOLDERS, PARTS, PARTS, st.booleans())
+def test_d15_nothing_of_roots_lies_in_the_folder_of_etcds_account_nor_the_reverse(
+    own, other, base, more, inside
+):
+    outer = "/".join(["/srv/etcd", *base])
+    inner = "/".join([outer, *more])
+    mine, theirs = (outer, inner) if inside else (inner, outer)
+    said = told(**{own: mine, other: theirs})
+    assert any(f"next: change {own} or {other}" in text for text in said)
+
+
+@pytest.mark.parametrize("key", ROOTS)
+@pytest.mark.parametrize("path", ["/tmp/etcd", "/var/tmp/x/y", "/run/etcd", "/dev/shm/x", "/var/run/etcd"])
+def test_d15_no_folder_of_roots_lies_where_others_make_names_or_a_reboot_takes_it(key, path):
+    assert any(
+        f"found {key} {path}" in text or f"found {key} = {path!r}" in text for text in told(**{key: path})
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/ssh", "/usr/lib/etcd", "/boot/etcd", "/var/log/etcd", "/var/tmp/etcd", "/etc/etcd"]
+)
+@pytest.mark.parametrize("key", ["etcd_data_dir", "etcd_wal_dir", "etcd_snapshot_dir"])
+def test_d15_no_data_lies_among_the_systems_files(key, path):
+    assert any(
+        "a folder of etcd's own, on a disk that outlives a reboot" in text for text in told(**{key: path})
+    )
+
+
+@pytest.mark.parametrize("key", ["etcd_cert_dir", "etcd_client_dir", "etcd_config_dir", "etcd_prefix"])
+@pytest.mark.parametrize("path", ["/etc", "/opt", "/root", "/usr/local/bin", "/var/lib"])
+def test_d15_a_folder_of_the_systems_is_not_given_another_mode(key, path):
+    assert any(
+        f"found {key} {path}, wanted a folder of its own below it" in text for text in told(**{key: path})
+    )
+
+
+def test_nothing_but_snapshots_lies_in_their_folder():
+    assert "snapshots alone there" in one(etcd_snapshot_dir="/srv/keep", etcd_cert_dir="/srv/keep/pki")

@@ -6,12 +6,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etcd_steward.addresses import is_address_or_name, url
 from etcd_steward.settings import read_settings
-from etcd_steward.topology import build_cluster, cluster_id, member_id, select_clusters
+from etcd_steward.topology import build_cluster, cluster_id, member_id, select_clusters, unfit_names
 from etcd_steward.versions import DEFAULT
 
 HEADS = json.loads((Path(__file__).parents[1] / "data" / "wal-heads.json").read_text())
@@ -300,3 +300,18 @@ def test_f41_settings_of_the_whole_cluster_that_differ_between_its_hosts_are_ref
 )
 def test_settings_of_one_host_may_differ(data):
     assert choose({"n1": data, "n2": {}, "n3": {}})[1] == []
+
+
+@given(st.one_of(st.text(max_size=70), st.from_regex(r"[A-Za-z0-9._-]{1,66}", fullmatch=True)))
+@example("küche")
+@example("a'; reboot #")
+@example("$(id)")
+@example("a,b")
+@example("n1\n")
+@example("%n")
+def test_a_final_name_is_judged_by_the_rule_of_the_setting_whichever_way_it_came_in(name):
+    _, wrong = read_settings("n1", {"etcd_name": name})
+    told = unfit_names({"n1": name})
+    assert bool(told) == bool(wrong)
+    assert all("; next: set etcd_name to " in str(one) for one in told)
+    assert all(str(one).isprintable() for one in told)
