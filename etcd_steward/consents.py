@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from etcd_steward.credentials import pki_folder
 from etcd_steward.decisions import JOINING
 from etcd_steward.errors import Complaint
 from etcd_steward.refused import first
@@ -13,8 +14,9 @@ from etcd_steward.refused import first
 if TYPE_CHECKING:
     from etcd_steward.job import Job
     from etcd_steward.observed import HostState
+    from etcd_steward.run import Sight
 
-__all__ = ["READERS", "unread", "unused"]
+__all__ = ["READERS", "unbroken", "unforgotten", "unread", "unused"]
 
 _MAKING = ("etcd", "static_pods")
 _MAINTAIN = ("maintain",)
@@ -82,7 +84,7 @@ def unused(job: Job) -> list[Complaint]:
         "etcd_replace": [settings.etcd_replace] if settings.etcd_replace else [],
         "etcd_move_aside": list(settings.etcd_move_aside),
     }
-    complaints = []
+    complaints = unforgotten(job.sight)
     for key, names in named.items():
         for name in names:
             member = next((one for one in members if one.name == name), None)
@@ -104,6 +106,55 @@ def unused(job: Job) -> list[Complaint]:
             found, wanted, cure = _why_not(key, name, job, job.sight.hosts[member.host])
             complaints.append(Complaint(member.host, f"{key} for {found}", wanted, cure))
     return complaints
+
+
+def unforgotten(sight: Sight) -> list[Complaint]:
+    """Complain of a cluster that `etcd_forget_cluster` names, and of which there is no trace.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The complaints; none where a run that was cut has put the controller's record of it aside already.
+    """
+    settings = sight.cluster.settings
+    forget = settings.etcd_forget_cluster
+    traces = {record.id: place for place, record in sight.records.items()}
+    traces |= {str((state.record or {}).get("id", "")): host for host, state in sight.hosts.items()}
+    aside = pki_folder(settings).glob(f"cluster.{forget}*.json")
+    if forget is None or forget in traces or any(aside):
+        return []
+    known = ", ".join(sorted(filter(None, traces))) or "none is known"
+    return [
+        Complaint(
+            sight.cluster.name,
+            f"etcd_forget_cluster with {forget}, of which there is no record",
+            f"the id of a cluster that is remembered ({known})",
+            "correct etcd_forget_cluster, or take it out",
+        )
+    ]
+
+
+def unbroken(sight: Sight) -> list[Complaint]:
+    """Complain of `etcd_break_lock` where nobody holds a lock.
+
+    Args:
+        sight: what was seen at first, before this run took one.
+
+    Returns:
+        The complaints; none where some host could not be asked.
+    """
+    states = sight.hosts.values()
+    if not sight.cluster.settings.etcd_break_lock or any(state.lock or not state.reached for state in states):
+        return []
+    return [
+        Complaint(
+            sight.cluster.name,
+            "etcd_break_lock, and no lock on any host",
+            "a lock of a run that is surely dead",
+            "take etcd_break_lock out, so that it does not break the lock of somebody who is at work by then",
+        )
+    ]
 
 
 def _why_not(key: str, name: str, job: Job, state: HostState) -> tuple[str, str, str]:

@@ -30,7 +30,19 @@ def elsewhere(run: ClusterRun, sight: Sight) -> list[Complaint]:
     """
     lists, complaints = _last_lists(run, sight)
     known = known_elsewhere(sight, lists)
-    missing = [name for name in known if name not in sight.cluster.settings.etcd_restore_without]
+    given = sight.cluster.settings.etcd_restore_without
+    missing = [name for name in known if name not in given]
+    # With a list that nobody could read, a name may be right all the same.
+    unknown = [name for name in given if name not in known] if not complaints else []
+    complaints += [
+        Complaint(
+            sight.cluster.name,
+            f"etcd_restore_without with {name}",
+            f"a known member on no host of the inventory ({', '.join(known) or 'there is none'})",
+            "correct etcd_restore_without, or take the name out",
+        )
+        for name in unknown
+    ]
     return complaints + [
         Complaint(
             sight.cluster.name,

@@ -76,7 +76,8 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         uid=number(told["uid"][0]),
         machine=told["machine"][0],
         boot=told["boot"][0],
-        lock=told.get("lock", [""])[0],
+        # One that holds nothing is there all the same.
+        lock=(told["lock"][0] or "somebody") if "lock" in told else "",
         init=init,
         os_id=release.get("ID", ""),
         os_like=release.get("ID_LIKE", ""),

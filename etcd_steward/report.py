@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
 
-__all__ = ["Verdict", "examine", "judge", "known_faults", "problems_of", "tell_faults"]
+__all__ = ["Verdict", "down", "examine", "judge", "known_faults", "problems_of", "tell_faults"]
 
 _TROUBLE = "see docs/troubleshooting.md"
 # What brings a member to what is wanted, by how it runs.
@@ -124,7 +124,13 @@ class Verdict:
         return _told(own, mute, limit)
 
 
-def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] = ()) -> Verdict:
+def examine(
+    sight: Sight,
+    plan: Plan,
+    now: datetime,
+    copies: Iterable[Manifest] = (),
+    errors: Mapping[str, str] | None = None,
+) -> Verdict:
     """Judge a cluster as it is: what makes it unhealthy, and what is only worth knowing.
 
     A release that differs from `etcd_version` is only a note, unlike in `judge`: status asks for health,
@@ -135,6 +141,7 @@ def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] 
         plan: what converging would do; its refusals are problems.
         now: the controller's time.
         copies: the manifests of the controller's copies of snapshots.
+        errors: by host, the last error in the log of a member that is down.
 
     Returns:
         The verdict.
@@ -153,13 +160,13 @@ def examine(sight: Sight, plan: Plan, now: datetime, copies: Iterable[Manifest] 
         # Running deploys/etcd.py is no advice where it would refuse.
         problems += [
             one
-            for one in _ailments(sight, member)
+            for one in _ailments(sight, member, (errors or {}).get(member.host, ""))
             if one.next not in _RUNS.values() or one.host not in refused
         ]
         if state.reached:
             ended, ending = certificate_report.judged(member, state, now)
             problems += [one for one in ended if one.next not in _RUNS.values() or one.host not in refused]
-            notes += ending + _service(member, state)
+            notes += ending + _service(member, state) + _scarce(member, state)
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
             notes += [str(skewed)] if skewed else []
             notes += [f"{member.host}: lies aside, unused by etcd: {path}" for path in state.aside]
@@ -228,7 +235,30 @@ def _voters(sight: Sight) -> list[Complaint]:
     ]
 
 
-def _ailments(sight: Sight, member: Member) -> list[Complaint]:
+def down(sight: Sight) -> list[Member]:
+    """Name the members that are down on hosts that can say why.
+
+    Args:
+        sight: what was seen.
+    """
+    return [
+        member
+        for member in sight.cluster.members
+        for state in [sight.hosts[member.host]]
+        if state.reached and state.uid == 0 and state.service.exists and not state.endpoint.healthy
+    ]
+
+
+def _scarce(member: Member, state: HostState) -> list[str]:
+    """Tell of a disk that is nearly full, whether its member still serves or not."""
+    wanted = member.settings.etcd_min_free_mb
+    if not state.service.exists or state.free_mb >= wanted:
+        return []
+    found = f"{state.free_mb} MB free on {state.mount}, where its data lies"
+    return [str(Complaint(member.host, found, f"{wanted} MB as etcd_min_free_mb says", "free some space"))]
+
+
+def _ailments(sight: Sight, member: Member, error: str = "") -> list[Complaint]:
     state, host = sight.hosts[member.host], member.host
     run = _RUNS[member.settings.etcd_runtime]
     if not state.reached:
@@ -240,9 +270,11 @@ def _ailments(sight: Sight, member: Member) -> list[Complaint]:
     if refused is not None:
         complaints.append(refused)
     elif not state.endpoint.healthy and not state.service.running:
-        complaints.append(Complaint(host, f"etcd {state.service.word}", "it running", run))
+        why = f"; the last error in its log: {error}" if error else ""
+        complaints.append(Complaint(host, f"etcd {state.service.word}{why}", "it running", run))
     elif not state.endpoint.healthy:
         said = state.endpoint.error or "no answer"
+        said += f"; the last error in its log: {error}" if error else ""
         complaints.append(Complaint(host, f"an unhealthy endpoint ({said})", "it healthy", _TROUBLE))
     else:
         complaints += _membership(sight, member)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etcd_steward.cli_mode import apart
+from etcd_steward.consents import unforgotten
 from etcd_steward.decisions import NO_ROOT, quorum
 from etcd_steward.drilling import choose_trial, known_id
 from etcd_steward.elsewhere import elsewhere
@@ -44,7 +45,7 @@ def choose_restore(run: ClusterRun, sight: Sight, record: Record | None = None) 
         restore = resume(sight, begun)
     else:
         restore = _anew(run, sight, record or Record.new(sight.cluster))
-    complaints += restore.complaints
+    complaints += [*restore.complaints, *unforgotten(sight)]
     if not restore.switched:
         # The old members may have come back since the record was opened.
         complaints += elsewhere(run, sight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,6 +13,7 @@ from etcd_steward.authority import Authorities, Store
 from etcd_steward.certificates import bundle, read_certificate
 from etcd_steward.credentials import Credentials, brought, pki_folder
 from etcd_steward.errors import Complaint
+from etcd_steward.expiry import outlived
 from etcd_steward.observed import HostState
 from etcd_steward.topology import Cluster, Member
 from etcd_steward.work import ROLES
@@ -201,8 +203,22 @@ def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> l
     trusted = {one.fingerprint for one in carried}
     # A rotation to an authority of the operator's has begun when some host trusts it.
     begun = coming is not None and (not own or coming.client.fingerprint in trusted)
-    foreign = None if begun or settings.etcd_ca_lost else _foreign(credentials, len(carried), own=own)
-    return [foreign] if foreign is not None else []
+    foreign = None if begun else _foreign(credentials, len(carried), own=own)
+    if not settings.etcd_ca_lost:
+        return [foreign] if foreign is not None else []
+    # Where the next authorities lie without their keys, others are made in their place.
+    keyless = next_folder(cluster).exists() and not Store(next_folder(cluster)).has_keys()
+    # Authorities that have ended are told by themselves.
+    if foreign is not None or begun or keyless or outlived(credentials, datetime.now(UTC)):
+        return []
+    return [
+        Complaint(
+            cluster.name,
+            "etcd_ca_lost, while the authorities and their keys are here",
+            "authorities that are lost",
+            "run deploys/rotate_ca.py without etcd_ca_lost",
+        )
+    ]
 
 
 def _keys(credentials: Credentials, coming: Authorities | None, *, own: bool) -> Complaint | None:

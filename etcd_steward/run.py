@@ -18,6 +18,8 @@ from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
 from etcd_steward.addresses import is_ip
+from etcd_steward.answers import clean
+from etcd_steward.consents import unbroken
 from etcd_steward.credentials import Credentials, pki_folder
 from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.facts.probe import Probe, questions
@@ -159,7 +161,10 @@ class ClusterRun:
             )
         records, complaints = self._records(hosts, cluster.settings)
         refuse([] if only else complaints)
-        return Sight(cluster, hosts, seen, records, Credentials.look(cluster, hosts))
+        sight = Sight(cluster, hosts, seen, records, Credentials.look(cluster, hosts))
+        # Later this run holds a lock itself.
+        refuse(self.once("a lock to break", lambda: unbroken(sight)))
+        return sight
 
     def _placed(self, hosts: Mapping[str, HostState]) -> Mapping[str, Settings]:
         """Give hosts that could not tell their address one: as the cluster's list has it, else the name."""
@@ -197,7 +202,9 @@ class ClusterRun:
         jobs = {name: gevent.spawn(first, name) for name in names}
         gevent.joinall(list(jobs.values()))
         found = {name: job.get() for name, job in jobs.items()}
-        for name, state in found.items():
+        for name, told in found.items():
+            # What a connector raises may hold words of the host.
+            state = found[name] = replace(told, problem=clean(told.problem))
             # One that hung is not asked again; one that was refused a session beside others is, now by itself.
             if not state.reached and self.hosts[name].connected and took[name] < _AT_ONCE:
                 found[name] = self._ask_again(self.hosts[name], state, privileges)

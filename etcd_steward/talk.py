@@ -12,7 +12,7 @@ import gevent
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
-from etcd_steward.answers import read_status
+from etcd_steward.answers import clean, read_status
 from etcd_steward.facts.answer import Answer
 from etcd_steward.runtimes import runtime
 from etcd_steward.shell import Script, script
@@ -145,7 +145,7 @@ def seek(
     try:
         return read(ask(run, host, question)), ""
     except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
-        return None, str(error) or type(error).__name__
+        return None, clean(str(error)) or type(error).__name__
 
 
 def await_healthy(
@@ -196,17 +196,18 @@ _TRACE = re.compile(r"^\s*\S+\.go:\d+|^\s*goroutine \d+|^\s*runtime\.|^\s*panic\
 _START = "starting an etcd server"
 
 
-def last_errors(run: ClusterRun, member: Member) -> str:
+def last_errors(run: ClusterRun, member: Member, init: str = "") -> str:
     """Fetch the last error from a member's log, to say why it does not start.
 
     Args:
         run: the run.
         member: whose log.
+        init: its host's init system, where nothing is planned.
 
     Returns:
         The message, or an empty text: the cause of a crash where there was one, and never a line of its trace.
     """
-    keeper = runtime(member.settings, run.planned()[0].hosts[member.host].init)
+    keeper = runtime(member.settings, init or run.planned()[0].hosts[member.host].init)
     # One that crashes again and again writes more than people want to read, and may just have been started once more.
     lines = ask(
         run,

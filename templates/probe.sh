@@ -15,6 +15,8 @@ say "machine $(uname -m)"
 say "hostname $(cat /proc/sys/kernel/hostname)"
 say "boot $(cat /proc/sys/kernel/random/boot_id)"
 [ -f "$lock" ] && say "lock $(head -n 1 "$lock" 2>/dev/null)"
+# Where nobody can look for processes there may be any.
+readlink "/proc/$$/exe" >/dev/null 2>&1 || say "blind processes"
 say "init $init"
 grep -E '^(ID|ID_LIKE|VERSION_ID|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
 if id "$user" >/dev/null 2>&1; then say "account $(id -u "$user") $(id -g "$user")"; fi

@@ -83,6 +83,7 @@ def test_f42_a_lock_that_cannot_be_read_is_broken_by_the_flag_that_its_refusal_n
         ["held "] if LOCK in command and host == N3 and not value(command, "replace") else ask(host, command)
     )
     assert "n3: somebody" in run_deploy(living.hosts, etcd, data=SLOWER).log
+    world.hosts[N3].lines.insert(-1, "lock ")
     result = run_deploy(living.hosts, etcd, data={**SLOWER, "etcd_break_lock": True})
     assert (result.refused, result.failed) == ("", set())
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import etcd_steward
-from etcd_steward import cli_mode
-from etcd_steward.consents import READERS, unread, unused
+from etcd_steward import cli_mode, elsewhere
+from etcd_steward.consents import READERS, unbroken, unforgotten, unread, unused
 from etcd_steward.settings.verbs import VerbSettings
+from etcd_steward.verbs import etcd, remove, renew, rotate_ca, status
+from tests.engine.fakes import World, run_deploy
 from tests.unit.plans import CLOSED, all_with_data, decided, host, hosts, listed, make_cluster, seen
 
 
@@ -19,7 +21,7 @@ class Planned:
     def __init__(self, states, answer, **data):
         cluster = make_cluster(**data)
         self.plan = decided(states, answer, {"the controller": CLOSED}, cluster=cluster)
-        self.sight = type("Sight", (), {"cluster": cluster, "hosts": states, "seen": answer})
+        self.sight = type("Sight", (), {"cluster": cluster, "hosts": states, "seen": answer, "records": {}})
 
 
 def told(states, answer, **data):
@@ -106,3 +108,62 @@ def test_the_verbs_are_read_from_the_command_line(monkeypatch, line, verbs):
     monkeypatch.setattr(cli_mode.pyinfra, "is_cli", True)
     monkeypatch.setattr(sys, "argv", line.split())
     assert cli_mode.verbs() == verbs
+
+
+# What names a cluster, a lock or a member that is not there.
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def configured(sight, **settings):
+    members = [
+        replace(one, settings=one.settings.model_copy(update=settings)) for one in sight.cluster.members
+    ]
+    return replace(sight, cluster=replace(sight.cluster, members=tuple(members)))
+
+
+def test_a_cluster_of_which_there_is_no_trace_cannot_be_forgotten(world):
+    sight = world.sight()
+    assert unforgotten(sight) == []
+    assert unforgotten(configured(sight, etcd_forget_cluster=world.record.id)) == []
+    (told,) = unforgotten(configured(sight, etcd_forget_cluster="00000000000000aa"))
+    assert world.record.id in str(told)
+    # A run that was cut has put the controller's record aside, and goes on with the same command.
+    (world.pki / "etcd" / "cluster.00000000000000aa.json").touch()
+    assert unforgotten(configured(sight, etcd_forget_cluster="00000000000000aa")) == []
+
+
+def test_where_nobody_holds_a_lock_none_is_broken(world):
+    sight = configured(world.sight(), etcd_break_lock=True)
+    (told,) = unbroken(sight)
+    assert "etcd_break_lock" in told.found
+    held = {**sight.hosts, "@fake/n2": replace(sight.hosts["@fake/n2"], lock="somebody")}
+    assert unbroken(replace(sight, hosts=held)) == []
+    assert unbroken(configured(world.sight(unreached=("@fake/n3",)), etcd_break_lock=True)) == []
+    assert unbroken(world.sight()) == []
+
+
+@pytest.mark.parametrize("verb", [etcd, remove, renew, status])
+def test_a_lock_to_break_that_is_none_is_refused_by_every_verb_before_any_host_is_changed(world, verb):
+    result = run_deploy(world.hosts, verb, data={"etcd_break_lock": True, "etcd_member": "n3"})
+    assert "etcd_break_lock, and no lock on any host" in result.refused
+    assert result.only_looked
+
+
+def test_a_name_that_is_no_member_elsewhere_is_refused_by_a_restore(world, monkeypatch):
+    listed_there = "n1=https://198.18.99.11:2380,n9=https://192.0.2.9:2380"
+    monkeypatch.setattr(elsewhere, "ask", lambda *_: [listed_there])
+    sight = replace(world.sight(), seen=None)
+    (told,) = elsewhere.elsewhere(None, configured(sight, etcd_restore_without=["n9", "n7"]))
+    assert "etcd_restore_without with n7, wanted a known member" in str(told)
+    assert "n9" in str(told)
+    assert elsewhere.elsewhere(None, configured(sight, etcd_restore_without=["n9"])) == []
+
+
+def test_authorities_that_are_here_are_not_taken_for_lost(world):
+    result = run_deploy(world.hosts, rotate_ca, data={"etcd_ca_lost": True, "etcd_clients_ready": True})
+    assert "etcd_ca_lost, while the authorities and their keys are here" in result.refused
+    assert result.only_looked

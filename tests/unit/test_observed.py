@@ -196,6 +196,11 @@ def test_a_login_without_roots_rights_knows_nothing_of_the_data():
     assert parse_probe("n1", lines).data.value == "unknown"
 
 
+def test_processes_that_nobody_can_look_for_are_not_the_same_as_none(look):
+    assert look().blind == ()
+    assert read("blind processes").blind == ("processes",)
+
+
 def test_the_least_answer_is_an_empty_host():
     state = read()
     assert (state.reached, state.data.value, state.endpoint.healthy) == (True, "empty", False)

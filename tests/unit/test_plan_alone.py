@@ -259,3 +259,12 @@ def test_f_a_packages_unit_below_our_own_definition_stops_nothing():
         service=Service(exists=True, definition=ours),
     )
     assert decided(states).refusals == ()
+
+
+def test_f_where_nobody_can_look_for_processes_no_cluster_is_made():
+    (told,) = refused(hosts(host("n1"), host("n2", blind=("processes",)), host("n3")))
+    assert told.startswith(
+        "n2: found no way to see its processes, wanted a proof that no etcd runs on the host"
+    )
+    # Beside its own data nothing begins.
+    assert decided(all_with_data(blind=("processes",)), records={"n1": CLOSED}).refusals == ()
