@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
 
-__all__ = ["Taken", "download", "giver", "login_folder", "take", "upload"]
+__all__ = ["Taken", "download", "giver", "login_folder", "revisions", "take", "upload"]
 
 # Log entries by which a member may differ from the others while clients write.
 _NEAR = 1000
@@ -70,6 +70,22 @@ def giver(sight: Sight, limit: set[str]) -> tuple[Member | None, list[Complaint]
         ]
     chosen = min(near, key=lambda host: (_leads(sight.hosts[host]), healthy[host].name))
     return healthy[chosen], []
+
+
+def revisions(sight: Sight) -> dict[str, int]:
+    """Tell which revision each healthy member's store has.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        The revisions, by the inventory's names of the hosts.
+    """
+    return {
+        host: int(_status(state).get("header", {}).get("revision", 0))
+        for host, state in sight.hosts.items()
+        if state.endpoint.healthy
+    }
 
 
 def _status(state: HostState) -> Mapping[str, Any]:

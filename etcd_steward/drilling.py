@@ -12,15 +12,25 @@ import gevent
 
 from etcd_steward import versions
 from etcd_steward.answers import decoded
-from etcd_steward.backing_up import login_folder, upload
-from etcd_steward.backups import backup_folder, digest, kept
+from etcd_steward.backing_up import login_folder, revisions, upload
+from etcd_steward.backups import backup_folder, kept, unlike
 from etcd_steward.errors import Complaint
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script, script
-from etcd_steward.snapshots import Manifest, Restored, choose, read_all
+from etcd_steward.snapshots import (
+    AHEAD_OF_MEMBERS,
+    AHEAD_OF_SNAPSHOTS,
+    Manifest,
+    Restored,
+    beyond,
+    choose,
+    read_all,
+)
 from etcd_steward.talk import ask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
     from etcd_steward.versions import Version
@@ -77,16 +87,17 @@ def choose_trial(
         return _from_controller(run.name, own, spare)
     jobs = [gevent.spawn(_listed, run, member) for member in able]
     gevent.joinall(jobs)
-    places: dict[str, tuple[Manifest, Member | None]] = {
-        one.file: (one, None) for one in kept(backup_folder(settings))
-    }
+    places: list[tuple[Manifest, Member | None]] = [(one, None) for one in kept(backup_folder(settings))]
     untold: list[Complaint] = []
     for member, job in zip(able, jobs, strict=True):
         lines = job.get()
-        places |= {one.file: (one, member) for one in read_all(lines)}
+        places += [(one, member) for one in read_all(lines)]
         if lines[-1:] != ["end"]:
             untold.append(_untold(member))
-    manifest = choose((one for one, _ in places.values()), wanted, known_id(sight))
+    known = _believed(sight, places, wanted)
+    manifest = choose(known.values(), wanted, known_id(sight))
+    if manifest is not None and wanted == "newest":
+        untold += _untrue(sight, known.values(), manifest)
     if untold and (manifest is None or wanted == "newest"):
         return None, untold
     if manifest is None:
@@ -95,10 +106,54 @@ def choose_trial(
         return None, [
             Complaint(run.name, f"{found} on {len(able)} hosts and in {backup_folder(settings)}", "one", cure)
         ]
-    place = places[manifest.file][1]
-    if place is None:
-        return _from_controller(run.name, backup_folder(settings) / manifest.file, spare)
+    own = backup_folder(settings) / manifest.file
+    place = next(
+        (
+            member
+            for one, member in places
+            if member is not None and (one.file, one.sha256) == (manifest.file, manifest.sha256)
+        ),
+        None,
+    )
+    if place is None or ((manifest, None) in places and not unlike(own, manifest)):
+        return _from_controller(run.name, own, spare)
     return Trial(manifest, place, f"{place.settings.etcd_snapshot_dir}/{manifest.file}", here=False), []
+
+
+def _believed(
+    sight: Sight, places: Sequence[tuple[Manifest, Member | None]], wanted: str
+) -> dict[str, Manifest]:
+    """Choose whose word counts for each file: what was kept here, then its own member's, and others' only where it is named."""
+    names = {member.name for member in sight.cluster.members}
+
+    def own(place: tuple[Manifest, Member | None]) -> bool:
+        one, member = place
+        if member is None:
+            return True
+        return not one.misnamed() and (member.name == one.member or one.member not in names)
+
+    known: dict[str, Manifest] = {}
+    for place in sorted(places, key=lambda place: (place[1] is not None, not own(place))):
+        # The newest is nobody's choice but that of what hosts tell, so each tells of its own alone.
+        if wanted != "newest" or own(place):
+            known.setdefault(place[0].file, place[0])
+    return known
+
+
+def _untrue(sight: Sight, known: Iterable[Manifest], newest: Manifest) -> list[Complaint]:
+    """Refuse a newest snapshot with a revision that is far beyond what all others tell."""
+    givers = {member.host: member.name for member in sight.cluster.members}
+    now = [number for host, number in revisions(sight).items() if givers[host] != newest.member]
+    if sight.seen is None or f"{sight.seen.id:016x}" != newest.cluster_id:
+        now = []
+    earlier = [
+        one.revision for one in known if one.member != newest.member and one.cluster_id == newest.cluster_id
+    ]
+    told = beyond(newest, now, AHEAD_OF_MEMBERS) or beyond(newest, earlier, AHEAD_OF_SNAPSHOTS)
+    if not told:
+        return []
+    cure = "look at that member, then name the snapshot that you mean with --data etcd_snapshot=FILE"
+    return [Complaint.of(sight.cluster.name, ValueError(told.partition("; next: ")[0]), "", cure)]
 
 
 def known_id(sight: Sight) -> str | None:
@@ -159,11 +214,10 @@ def _from_controller(cluster: str, path: Path, member: Member) -> tuple[Trial | 
     if manifest is None:
         found, cure = f"{path} without a manifest", f"put the manifest that was written with it to {beside}"
         return None, [Complaint(cluster, found, "a snapshot that can be proved", cure)]
-    found_digest = digest(path)
-    if found_digest != manifest.sha256:
-        found = f"{path} with SHA-256 {found_digest}"
+    problem = unlike(path, manifest)
+    if problem:
         cure = "do not restore it; choose another one"
-        return None, [Complaint(cluster, found, f"{manifest.sha256} as its manifest says", cure)]
+        return None, [Complaint.of(cluster, ValueError(problem), "what its manifest says", cure)]
     return Trial(manifest, member, str(path), here=True), []
 
 

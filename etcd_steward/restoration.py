@@ -135,6 +135,9 @@ class Restoration(Converge):
         taken = take(self.cluster_run, self.cluster_run.name, survivor, "restore", quorum=False)
         if taken.manifest is None:
             raise ValueError(taken.problem)
+        misnamed = taken.manifest.misnamed(self.cluster_run.name, survivor.name)
+        if misnamed:
+            raise ValueError(misnamed)
         return taken.manifest
 
     def _downloaded(self, manifest: Manifest, source: Member) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +16,7 @@ __all__ = [
     "Manifest",
     "Restored",
     "age",
+    "beyond",
     "choose",
     "differences",
     "freshness",
@@ -25,6 +27,10 @@ __all__ = [
 
 # The newest three by revision are kept whatever a clock says; templates/snapshot.sh holds to the same number.
 NEVER_PRUNED = 3
+
+# How far a revision may be ahead of what all others tell: of members that answer now, and of snapshots that were taken at
+# different times. A member that lies must not hide the others' snapshots behind a revision that nobody reaches.
+AHEAD_OF_MEMBERS, AHEAD_OF_SNAPSHOTS = 10**8, 10**9
 
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 # The timer fires every hour, so a fresh snapshot may be late by one failed try and the next.
@@ -105,6 +111,45 @@ class Manifest:
             )
         except (ValueError, KeyError, TypeError, ArithmeticError):
             return None
+
+    def misnamed(self, cluster: str | None = None, member: str | None = None) -> str:
+        """Say what is wrong with the names in it: a member tells of its own snapshots, by names of their own.
+
+        Args:
+            cluster: whose snapshot it should be; None for the one that it names.
+            member: who gave it; None for the one that it names.
+
+        Returns:
+            The sentence, without the host; empty where nothing is wrong.
+        """
+        cluster, member = cluster or self.cluster, member or self.member
+        name = rf"{re.escape(cluster)}-{re.escape(member)}-([A-Za-z0-9]+-)?r{self.revision}(-[0-9]+)?\.db"
+        if (self.cluster, self.member) == (cluster, member) and re.fullmatch(name, self.file):
+            return ""
+        return (
+            f"found a manifest of {self.file} (cluster {self.cluster}, member {self.member}, revision {self.revision}), "
+            f"wanted a name of {cluster}-{member} with that revision; next: look at who changes files on that host"
+        )
+
+
+def beyond(one: Manifest, told: Iterable[int], ahead: int) -> str:
+    """Say that a snapshot's revision is far beyond what others tell, so that it is not believed.
+
+    Args:
+        one: the snapshot.
+        told: revisions that others have told; none where nobody else could be asked.
+        ahead: how far it may be ahead of them.
+
+    Returns:
+        The sentence, without the host; empty where it may be true.
+    """
+    most = max(told, default=one.revision)
+    if one.revision - most <= ahead:
+        return ""
+    return (
+        f"found revision {one.revision} in {one.file}, wanted about {most}, the most that any other tells; "
+        f"next: do not believe {one.member} before you have looked at it"
+    )
 
 
 def newest(manifests: Iterable[Manifest]) -> Manifest | None:

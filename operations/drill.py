@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra import context
 from pyinfra.api import FunctionCommand, Host, State, StringCommand, operation
 
+from etcd_steward.backing_up import revisions
 from etcd_steward.drilling import try_out
 from etcd_steward.failing import fail
 from etcd_steward.job import linked_release
@@ -65,14 +66,9 @@ def drilled(
             f"{f'{restored.keys} keys' if restored.keys is not None else 'its keys, which were not counted,'} "
             f"of {manifest.time} (age {taken}), revision {manifest.revision}, as {manifest.member} had them"
         )
-        gone = _revision(sight) - manifest.revision
+        gone = max(revisions(sight).values(), default=0) - manifest.revision
         if gone > 0:
             host.log(f"the cluster is {gone} revisions ahead of it: these would be lost")
         return True
 
     yield FunctionCommand(work, (), {})
-
-
-def _revision(sight: Sight) -> int:
-    statuses = [state.endpoint.status or {} for state in sight.hosts.values() if state.endpoint.healthy]
-    return max((int(status.get("header", {}).get("revision", 0)) for status in statuses), default=0)

@@ -14,6 +14,7 @@ from etcd_steward.failing import fail
 from etcd_steward.operations.files import show_differences, writing
 from etcd_steward.schedule import cron_mark, timer_name
 from etcd_steward.shell import Content, script
+from etcd_steward.snapshots import AHEAD_OF_MEMBERS, beyond
 
 if TYPE_CHECKING:
     from etcd_steward.observed import HostState
@@ -58,12 +59,13 @@ def taken(run: ClusterRun, cluster: str, source: Member) -> Commands:
 
 
 @operation()
-def fetched(run: ClusterRun, source: Member) -> Commands:
+def fetched(run: ClusterRun, source: Member, told: tuple[int, ...] = ()) -> Commands:
     """
     Copy the snapshot that was just taken to the controller; no readable copy is left on the host.
 
     + run: the run of this cluster
     + source: the member that gave it
+    + told: the revisions that the other members have told, so that none far beyond them is believed
     """
     host = context.host
     folder = backup_folder(source.settings)
@@ -79,6 +81,10 @@ def fetched(run: ClusterRun, source: Member) -> Commands:
         manifest = result.manifest
         if manifest is None:
             return fail(state, host, result.problem)
+
+        untrue = manifest.misnamed(run.name, source.name) or beyond(manifest, told, AHEAD_OF_MEMBERS)
+        if untrue:
+            return fail(state, host, untrue)
 
         def fetch(file: IO[bytes]) -> None:
             download(run, host, f"{source.settings.etcd_snapshot_dir}/{manifest.file}", file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra import context, logger
 from pyinfra.api import deploy
 
-from etcd_steward.backing_up import giver
+from etcd_steward.backing_up import giver, revisions
 from etcd_steward.clusters import cluster_run
 from etcd_steward.operations import snapshot
 from etcd_steward.run import ClusterRun, refuse
@@ -22,16 +22,16 @@ def backup() -> None:
     if run is None:
         host.noop("no member of an etcd cluster")
         return
-    source: Member = run.once("giver", lambda: _giver(run))
+    source, told = run.once("giver", lambda: _giver(run))
     snapshot.taken(name="Take a snapshot", run=run, cluster=run.name, source=source)
-    snapshot.fetched(name="Copy it to the controller", run=run, source=source)
+    snapshot.fetched(name="Copy it to the controller", run=run, source=source, told=told)
 
 
-def _giver(run: ClusterRun) -> Member:
+def _giver(run: ClusterRun) -> tuple[Member, tuple[int, ...]]:
     sight = run.look()
     limit = run.limited()
     member, complaints = giver(sight, limit)
     refuse(complaints)
     assert member is not None  # noqa: S101 - otherwise there was a complaint
     logger.info(f"    {run.name}: {member.name} gives the snapshot")
-    return member
+    return member, tuple(number for name, number in revisions(sight).items() if name != member.host)

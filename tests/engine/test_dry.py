@@ -15,7 +15,7 @@ HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 SLOWER = {"etcd_config": {"heartbeat-interval": 200, "election-timeout": 2000}}
 CONTENT = b"a snapshot"
 MANIFEST = (
-    '{"written by":"etcd-steward","file":"etcd-n2.db","sha256":"%s","size":1,"revision":7,"keys":1,"hash":1,'
+    '{"written by":"etcd-steward","file":"etcd-n2-r7.db","sha256":"%s","size":1,"revision":7,"keys":1,"hash":1,'
     '"compact_revision":-1,"cluster":"etcd","cluster_id":"%s","member":"n2","version":"3.5.33",'
     '"time":"2026-01-01T00:00:00Z","seconds":1767225600,"origin":"backup"}'
 )

@@ -272,3 +272,59 @@ def test_f02_the_consent_to_start_empty_ends_when_a_newcomer_has_its_data(tmp_pa
         number for number, command in enumerate(commands) if f"consent={MAY_START_EMPTY}\n" in command
     ]
     assert f"rm -f {MAY_START_EMPTY}" in commands[given + 1 :]
+
+
+# Members that are down, and something due elsewhere.
+
+REPLACED = {**SLOWER, "etcd_replace": "n2"}
+
+
+def replaced(living, *hosts):
+    """Let members that joined anew be listed and whole again once they are started."""
+    reply = living.reply
+
+    def answer(host, command):
+        if 'consent="' in command or f"consent={MAY_START_EMPTY}" in command:
+            living.removed.discard(host)
+        return reply(host, command)
+
+    for host in hosts:
+        living.hosts[host].reply = lambda command, host=host: answer(host, command)
+    return living
+
+
+def test_d7_a_lost_disk_is_replaced_before_healthy_members_get_their_turn(world, archive):
+    lost_disk(world)
+    living = replaced(Living(world), N2)
+    result = run_deploy(living.hosts, etcd, data=REPLACED)
+    assert (result.refused, result.failed) == ("", set()), result.log
+    assert living.happened("start") == [N2, N3, N1]
+    assert living.happened("stop") == [N3, N1]
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_d7_where_pyinfra_chooses_the_order_a_replacement_is_refused_before_anybody_is_touched(
+    world, archive, mode
+):
+    lost_disk(world)
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd, data=REPLACED, mode=mode)
+    assert f"run without --{mode.replace('_', '-')}" in result.refused
+    assert living.events == []
+
+
+@pytest.mark.parametrize("replace", [True, False], ids=["one lost its disk", "both have their data"])
+def test_d7_of_two_that_are_down_none_waits_for_the_other(tmp_path, archive, replace):
+    world = World(tmp_path, ("n1", "n2", "n3", "n4", "n5"))
+    world.show(N3, "stopped")
+    if replace:
+        lost_disk(world)
+    else:
+        world.show(N2, "stopped")
+    living = replaced(Living(world), N2)
+    result = run_deploy(living.hosts, etcd, data=REPLACED if replace else SLOWER)
+    assert (result.refused, result.failed) == ("", set()), result.log
+    started = living.happened("start")
+    assert set(started[:2]) == {N2, N3}
+    assert started[2:] == ["@fake/n4", "@fake/n5", N1]
+    assert living.happened("stop") == started[2:]

@@ -1,5 +1,6 @@
 """Which snapshot is tried, out of what the hosts and the controller tell of theirs."""
 
+import hashlib
 import json
 import subprocess
 from dataclasses import replace
@@ -36,12 +37,12 @@ def nowhere(sight, tmp_path, **settings):
 def test_without_a_quorum_the_newest_is_of_the_cluster_that_the_records_name_whatever_a_clock_said(
     world, tmp_path, monkeypatch
 ):
-    own = line(file="own.db", cluster_id=world.record.id, revision=5000, seconds=1790000000)
-    earlier = line(file="earlier.db", cluster_id="bb" * 8, revision=9, seconds=1890000000)
+    own = line(file="etcd-n1-own-r5000.db", cluster_id=world.record.id, revision=5000, seconds=1790000000)
+    earlier = line(file="etcd-n1-earlier-r9.db", cluster_id="bb" * 8, revision=9, seconds=1890000000)
     told(monkeypatch, n1=[own, earlier, "end"])
     trial, complaints = choose_trial(Run(), nowhere(lost(world), tmp_path), set(HOSTS), bare=True)
     assert not complaints
-    assert trial.manifest.file == "own.db"
+    assert trial.manifest.file == "etcd-n1-own-r5000.db"
 
 
 def test_the_cluster_is_known_by_what_answers_then_by_the_controller_then_by_hosts_that_agree(world):
@@ -150,3 +151,69 @@ def test_without_a_link_of_ours_the_snapshots_own_release_is_taken_for_the_one_t
 
     assert str(drilling._likely(trial("3.4.37"))) == "3.4.37"
     assert str(drilling._likely(trial("3.6.0-rc.1"))) == world.cluster.settings.etcd_version
+
+
+def chosen(sight, **settings):
+    return choose_trial(Run(), configured(sight, **settings), set(HOSTS), bare=True)
+
+
+def test_d9_a_host_tells_of_its_own_snapshots_alone_unless_one_is_named(world, tmp_path, monkeypatch):
+    sight = nowhere(lost(world), tmp_path)
+    good = line(file="etcd-n1-r9.db", cluster_id=world.record.id, sha256="11" * 32)
+    false = line(file="etcd-n1-r9.db", cluster_id=world.record.id, sha256="22" * 32)
+    alone = line(file="etcd-n1-r10.db", cluster_id=world.record.id, revision=10)
+    former = line(file="etcd-old-r8.db", cluster_id=world.record.id, revision=8, member="old")
+    for lists in (
+        {"n1": [good, "end"], "n3": [false, alone, "end"]},
+        {"n2": [false, "end"], "n1": [good, "end"]},
+    ):
+        told(monkeypatch, **lists)
+        trial, _ = chosen(sight)
+        assert (trial.manifest.sha256, trial.member.host) == ("11" * 32, N1)
+        trial, _ = chosen(sight, etcd_snapshot="etcd-n1-r9.db")
+        assert (trial.manifest.sha256, trial.member.host) == ("11" * 32, N1)
+    told(monkeypatch, n3=[alone, former, "end"])
+    assert chosen(sight)[0].manifest.file == "etcd-old-r8.db"
+    # What an operator saved from a lost disk lies on another host, and is named.
+    assert chosen(sight, etcd_snapshot="etcd-n1-r10.db")[0].manifest.file == "etcd-n1-r10.db"
+
+
+def test_d9_the_controllers_good_copy_is_not_replaced_by_a_hosts_word(world, tmp_path, monkeypatch):
+    content = bytes(512) + hashlib.sha256(bytes(512)).digest()
+    here = line(
+        file="etcd-n1-r9.db",
+        cluster_id=world.record.id,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+    )
+    copy = tmp_path / "etcd" / "etcd-n1-r9.db"
+    copy.parent.mkdir()
+    copy.write_bytes(content)
+    copy.with_suffix(".json").write_text(here)
+    false = line(file="etcd-n1-r9.db", cluster_id=world.record.id, sha256="22" * 32)
+    told(monkeypatch, n1=[false, "end"])
+    sight = nowhere(lost(world), tmp_path)
+    trial, _ = chosen(sight)
+    assert (trial.here, trial.manifest.line) == (True, here)
+    # A copy that is no longer what was kept gives way to the host's, where that is the same snapshot.
+    copy.write_bytes(b"rotten")
+    trial, (complaint,) = chosen(sight)
+    assert trial is None
+    assert str(copy) in complaint.found
+    told(monkeypatch, n1=[here, "end"])
+    trial, _ = chosen(sight)
+    assert (trial.here, trial.member.host) == (False, N1)
+
+
+def test_d9_a_newest_with_a_revision_far_beyond_the_others_is_refused_and_may_be_named(
+    world, tmp_path, monkeypatch
+):
+    sight = nowhere(lost(world), tmp_path)
+    good = line(file="etcd-n1-r9.db", cluster_id=world.record.id)
+    false = line(file=f"etcd-n2-r{10**15}.db", cluster_id=world.record.id, revision=10**15, member="n2")
+    told(monkeypatch, n1=[good, "end"], n2=[false, "end"])
+    trial, (complaint,) = chosen(sight)
+    assert trial is None
+    assert f"etcd-n2-r{10**15}.db" in complaint.found
+    assert "etcd_snapshot=FILE" in complaint.next
+    assert chosen(sight, etcd_snapshot="etcd-n1-r9.db")[0].manifest.file == "etcd-n1-r9.db"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -22,10 +23,12 @@ from etcd_steward.schedule import job_script, schedule
 from etcd_steward.settings import Settings
 from etcd_steward.shell import script
 from etcd_steward.snapshots import (
+    AHEAD_OF_MEMBERS,
     NEVER_PRUNED,
     Manifest,
     Restored,
     age,
+    beyond,
     choose,
     differences,
     freshness,
@@ -323,18 +326,86 @@ def test_without_a_healthy_member_inside_the_limit_the_backup_refuses_and_says_w
     assert "h3: gone" in complaint.found
 
 
+def whole(seed: int, pages: int = 2) -> bytes:
+    """Make what has the shape of a snapshot: pages, and the digest that etcdctl appends."""
+    body = bytes([seed]) * 512 * pages
+    return body + hashlib.sha256(body).digest()
+
+
+def true(content: bytes, **more: Any) -> Manifest:
+    """Make the manifest that fits a content."""
+    return manifest(**{"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} | more)
+
+
+@given(
+    kept=st.sampled_from(["nothing", "the same", "another", "damaged", "without a manifest"]),
+    came=st.sampled_from([whole(1), whole(2), whole(1, 3), b"", b"four", whole(1)[:-32], whole(1)[32:]]),
+    told=st.fixed_dictionaries(
+        {},
+        optional={
+            "sha256": st.sampled_from([hashlib.sha256(one).hexdigest() for one in (whole(2), b"four")]),
+            "size": st.integers(0, 3000),
+            "file": st.sampled_from(["pi-n2-r10.db", "etcd-n1-r10.db", "pi-n1-r11.db", "pi-n1-r10.db.json"]),
+            "revision": st.integers(-1, 2**70),
+            "member": st.sampled_from(["n1", "n2"]),
+            "cluster": st.sampled_from(["pi", "etcd"]),
+        },
+    ),
+)
+@effort(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_d9_whatever_a_host_tells_and_gives_a_good_copy_stays_and_only_what_is_whole_is_kept(
+    tmp_path_factory: pytest.TempPathFactory, kept: str, came: bytes, told: dict[str, Any]
+) -> None:
+    folder = tmp_path_factory.mktemp("controller") / "backups" / "pi"
+    before = whole(9 if kept in {"another", "without a manifest"} else 1)
+    if kept != "nothing":
+        place = backups.keep(folder, true(before), lambda file: file.write(before))
+        if kept == "without a manifest":
+            place.with_suffix(".json").unlink()
+        if kept == "damaged":
+            place.write_bytes(b"rotten")
+    claim = true(whole(1), **told)
+    try:
+        path = backups.keep(folder, claim, lambda file: file.write(came))
+    except ValueError:
+        pass
+    else:
+        assert backups.unlike(path, claim) == ""
+        assert path.name == claim.file
+        assert claim.file.startswith(f"{claim.cluster}-{claim.member}-")
+    for one in backups.kept(folder):
+        if not (kept == "damaged" and one.file == true(whole(1)).file):
+            assert backups.unlike(folder / one.file, one) == ""
+    if kept != "nothing":
+        left = [path.read_bytes() for path in folder.glob(f"{true(before).file}*")]
+        assert (b"rotten" if kept == "damaged" else before) in left
+
+
+def test_d9_a_copy_that_is_here_already_is_not_fetched_again(tmp_path: Path) -> None:
+    folder = tmp_path / "backups" / "pi"
+    path = backups.keep(folder, true(whole(1)), lambda file: file.write(whole(1)))
+    assert backups.keep(folder, true(whole(1)), lambda _file: pytest.fail("it was fetched")) == path
+
+
+def test_d9_a_revision_far_beyond_what_the_others_tell_is_not_believed() -> None:
+    assert beyond(manifest(revision=10**15), [41, 42], AHEAD_OF_MEMBERS)
+    assert not beyond(manifest(revision=10**15), [], AHEAD_OF_MEMBERS)
+    assert not beyond(manifest(revision=42 + AHEAD_OF_MEMBERS), [42, 41], AHEAD_OF_MEMBERS)
+
+
 def test_a_copy_that_came_over_wrong_is_not_kept(tmp_path: Path) -> None:
     folder = tmp_path / "backups" / "pi"
-    with pytest.raises(ValueError, match="wanted aaaa"):
-        backups.keep(folder, manifest(), lambda file: file.write(b"half"))
-    assert list(folder.iterdir()) == []
+    for came in (b"half", whole(1)[:-1], whole(2)):
+        with pytest.raises(ValueError, match="run again, and look at the disk"):
+            backups.keep(folder, true(whole(1)), lambda file, came=came: file.write(came))
+        assert list(folder.iterdir()) == []
 
 
 def test_copies_on_the_controller_are_readable_by_nobody_else_and_stay_out_of_git(tmp_path: Path) -> None:
     folder = tmp_path / "backups" / "pi"
-    right = manifest(sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
-    path = backups.keep(folder, right, lambda file: file.write(b"test"))
-    assert path.read_bytes() == b"test"
+    right = true(whole(1))
+    path = backups.keep(folder, right, lambda file: file.write(whole(1)))
+    assert path.read_bytes() == whole(1)
     assert [one.stat().st_mode & 0o777 for one in (folder.parent, folder)] == [0o700, 0o700]
     assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
     assert (folder.parent / ".gitignore").read_text() == "*\n"
