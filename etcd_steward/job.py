@@ -23,7 +23,7 @@ from etcd_steward.topology import Member
 from etcd_steward.versions import Version
 from etcd_steward.work import ROLES, Work, work
 
-__all__ = ["Job", "Scope", "linked_release", "make_job"]
+__all__ = ["Job", "Scope", "in_turns", "is_down", "linked_release", "make_job"]
 
 _NOT_YET_MADE = ("made when this is executed\n", "made when this is executed\n")
 
@@ -92,6 +92,21 @@ class Job:
             or self.unprepared
             or any(one.anything for one in self.works.values())
         )
+
+    @property
+    def mending(self) -> tuple[str, ...]:
+        """The hosts whose member is down and is brought back: first those that have their data, then the others.
+
+        None of them can wait for a turn of a healthy member, as that waits for all of them.
+        """
+        down = [host for host in self.order if is_down(self.sight.hosts[host])]
+        mended = [host for host in self.joins if self.plan.decisions[host].action != "join"]
+        return tuple(dict.fromkeys([*down, *mended]))
+
+    @property
+    def sequence(self) -> tuple[str, ...]:
+        """All hosts whose member gets a turn, joins or moves, in the order in which they do; newcomers last."""
+        return tuple(dict.fromkeys([*self.mending, *self.order, *self.joins]))
 
     def essence(self) -> object:
         """Return what must be the same when it is looked at again before execution."""
@@ -190,7 +205,7 @@ def make_job(
         wanted=wanted,
         settled=settled,
         works=works,
-        order=_order(sight, works),
+        order=tuple(host for host in in_turns(sight) if works[host].turn),
         problems=tuple(problems),
         joins=tuple(host for action in JOINING for host in plan.acting(action) if scope == Scope()),
         unscheduled=unscheduled(sight.cluster, sight.hosts) if scope == Scope() else {},
@@ -310,15 +325,29 @@ def linked_release(member: Member, state: HostState) -> Version | None:
         return None
 
 
-def _order(sight: Sight, works: Mapping[str, Work]) -> tuple[str, ...]:
-    """Down members first, then followers, the leader last."""
+def in_turns(sight: Sight) -> tuple[str, ...]:
+    """Order the hosts as their members get turns, whatever the verb: down members first, then followers, the leader last.
+
+    Args:
+        sight: what was seen.
+
+    Returns:
+        All hosts of the cluster.
+    """
     leader = sight.seen.leader if sight.seen else 0
 
     def rank(member: Member) -> tuple[bool, bool, str]:
-        state = sight.hosts[member.host]
-        identity = state.data.identity
-        up = state.service.running and state.endpoint.healthy
-        return up, identity is not None and identity.member == leader, member.name
+        identity = sight.hosts[member.host].data.identity
+        leads = identity is not None and identity.member == leader
+        return not is_down(sight.hosts[member.host]), leads, member.name
 
-    turns = [member for member in sight.cluster.members if works[member.host].turn]
-    return tuple(member.host for member in sorted(turns, key=rank))
+    return tuple(member.host for member in sorted(sight.cluster.members, key=rank))
+
+
+def is_down(state: HostState) -> bool:
+    """Tell whether a host's member is down, so that its turn may mend it.
+
+    Args:
+        state: what the probe told.
+    """
+    return not (state.service.running and state.endpoint.healthy)

@@ -13,6 +13,7 @@ from etcd_steward.commands import apply_command, contents
 from etcd_steward.credentials import pki_folder
 from etcd_steward.decisions import MAKING, outage_told
 from etcd_steward.failing import fail, failing, not_now
+from etcd_steward.job import is_down
 from etcd_steward.operations.files import show_differences
 from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
@@ -192,11 +193,14 @@ def observer_beside(sight: Sight, member: Member) -> Member:
 def others_are_well(state: State, host: Host, run: Converge, member: Member, stop: bool) -> bool:
     sight = run.job().sight
     others = other_voters(sight, member)
-    lapsed = run.lapsed()
-    if member.host in lapsed and not stop:
-        # Where several are unheard for the dates of their certificates, all get new ones before any can be proved.
-        names = {sight.cluster.member(name).name for name in lapsed}
-        others = {name: url for name, url in others.items() if name not in names}
+    # Where several are unheard for the dates of their certificates, all get new ones before any can be proved. And where
+    # several are down, the first cannot wait for the next: mending one takes no quorum away.
+    excused = set(run.lapsed()) if not stop else set()
+    if member.host not in excused:
+        mending = run.job().mending
+        excused = set(mending) if member.host in mending and is_down(sight.hosts[member.host]) else set()
+    names = {sight.cluster.member(name).name for name in excused}
+    others = {name: url for name, url in others.items() if name not in names}
     observer = observer_beside(sight, member)
     healthy, down = look_at(run.cluster_run, observer, others) if others else ({}, {})
     if down:

@@ -34,13 +34,14 @@ def etcd() -> None:
     membership.opened(name="Open the record", run=run)
     membership.started(name="Start the members", run=run)
     cluster.formed(name="Await the cluster", run=run)
-    for turned in host.loop(job.order):
-        if turned == host.name:
+    for turned in host.loop(job.sequence):
+        if turned != host.name:
+            continue
+        if turned in job.joins:
+            what = job.plan.decisions[turned].action.capitalize()
+            joining.joined(name=f"{what} {job.sight.cluster.member(turned).name}", run=run, _serial=True)
+        else:
             membership.turn(name=f"Turn of {job.sight.cluster.member(turned).name}", run=run, _serial=True)
-    for newcomer in host.loop(job.joins):
-        if newcomer == host.name:
-            what = job.plan.decisions[newcomer].action.capitalize()
-            joining.joined(name=f"{what} {job.sight.cluster.member(newcomer).name}", run=run, _serial=True)
     membership.settled(name="Close the record", run=run)
     snapshot.scheduled(
         name="Schedule snapshots", schedule=schedule(job.sight.cluster, member, state.init), state=state

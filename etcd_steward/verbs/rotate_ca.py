@@ -14,7 +14,7 @@ from etcd_steward.clients_seen import look_at_clients, not_ready_yet
 from etcd_steward.clusters import cluster_run
 from etcd_steward.converge import Converge
 from etcd_steward.errors import Complaint
-from etcd_steward.job import Scope
+from etcd_steward.job import Scope, in_turns
 from etcd_steward.next_authorities import just_rotated
 from etcd_steward.operations import cluster, membership, rotation
 from etcd_steward.rotation import (
@@ -62,7 +62,7 @@ def rotate_ca() -> None:
         rotation.gated(name=f"Look before: {phase}", run=run, phase=phase)
         if phase == "reissue":
             cluster.ready(name="Judge the clock", run=run)
-        for turned in host.loop(tuple(names)):
+        for turned in host.loop(in_turns(sight)):
             if turned == host.name:
                 membership.turn(name=f"{phase.capitalize()} on {names[turned]}", run=run, _serial=True)
     rotation.adopted(name="Adopt the next authorities", run=found, waiting=until)

@@ -312,3 +312,9 @@ def test_data_without_an_authority_anywhere_is_refused_before_any_host_is_change
     assert "no authority on any host" in result.refused
     assert "etcd_ca_cert" in result.refused
     assert result.only_looked
+
+
+def test_a_rotation_gives_turns_as_every_verb_does_the_leader_last(tmp_path: Path) -> None:
+    living = Living(World(tmp_path))
+    run_deploy(living.hosts, rotate_ca, data={"etcd_clients_ready": True})
+    assert living.happened("stop")[:3] == [HOSTS[1], HOSTS[2], HOSTS[0]]
