@@ -163,6 +163,15 @@ def test_a_name_that_is_no_member_elsewhere_is_refused_by_a_restore(world, monke
     assert elsewhere.elsewhere(None, configured(sight, etcd_restore_without=["n9"])) == []
 
 
+def test_a_run_that_was_cut_is_finished_by_the_same_command_whatever_its_consents_named(world, monkeypatch):
+    monkeypatch.setattr(elsewhere, "ask", lambda *_: ["n1=https://198.18.99.11:2380"])
+    begun = replace(world.record, id="00000000000000bb", open=True)
+    sight = replace(world.sight(), seen=None, records={"the controller": begun})
+    sight = configured(sight, etcd_forget_cluster="00000000000000aa", etcd_restore_without=["n9"])
+    assert elsewhere.elsewhere(None, sight) == []
+    assert unforgotten(sight) == []
+
+
 def test_authorities_that_are_here_are_not_taken_for_lost(world):
     result = run_deploy(world.hosts, rotate_ca, data={"etcd_ca_lost": True, "etcd_clients_ready": True})
     assert "etcd_ca_lost, while the authorities and their keys are here" in result.refused
