@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand
 from etcd_steward.downloads import ReleaseError
 from etcd_steward.failing import failing
 from etcd_steward.shell import script
+from etcd_steward.templating import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -51,7 +53,9 @@ def folder(prefix: str) -> tuple[str, str]:
     """
     staging = f"{prefix}/.staging"
     lines = f"umask 077\nmkdir -p {prefix} {staging}\nchmod 755 {prefix}\nchmod 700 {staging}\nchown root:root {staging}"
-    return staging, f"set -e\n{lines}"
+    # Root runs what it puts there.
+    trusted = f"{text('enter.sh')}\nenter_programs {shlex.quote(prefix)} || exit 1\ncd /"
+    return staging, f"set -e\n{trusted}\n{lines}"
 
 
 def placed(

@@ -62,6 +62,13 @@ enter() { # folder
   fi
   entered=$1
 }
+# Goes into a folder from which root runs programs: nobody else may change them, nor lead there.
+enter_programs() { # folder
+  enter "$1" || return 1
+  if [ -n "$foreign" ] || [ "$(named_by)" != nothing ]; then
+    strayed "$1, in which another account can change the programs that root runs" "give that folder and all above it to root, or set another one"
+  fi
+}
 # Tells whether the folder that we are in is one of our own, in which nobody else can do anything.
 is_own() { case $(stat -c '%u %a' .) in "$me 700" | "$me 2700") ;; *) return 1 ;; esac; }
 # Goes into a folder of our own inside the one that we are in, and makes it; `leave_room` takes it away again.

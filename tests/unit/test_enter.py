@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etcd_steward import uploads
 from etcd_steward.shell import Content, framed, put_calls, script
 from etcd_steward.templating import text
 
@@ -291,3 +292,20 @@ def test_a_member_that_is_a_link_is_moved_aside_as_a_link(place, words):
         assert not (data / "member").is_symlink()
     assert place.untouched()
     assert sum(one.is_symlink() for one in data.glob("member.*")) == 2
+
+
+@pytest.mark.parametrize("words", SHELLS, ids=" ".join)
+def test_d15_root_runs_no_program_out_of_a_folder_that_another_account_can_change(place, words):
+    theirs = folder_of_stranger(place.root / "theirs")
+    shared = place.root / "shared"
+    shared.mkdir()
+    os.chown(shared, 0, STRANGER)
+    shared.chmod(0o775)
+    for prefix in (theirs, theirs / "etcd", shared, shared / "etcd"):
+        done = shell(words, uploads.folder(str(prefix))[1])
+        assert done.returncode != 0
+        assert "in which another account can change the programs that root runs" in done.stderr
+    assert not list(theirs.glob("*/.staging"))
+    staging, command = uploads.folder(f"{place.root}/opt/etcd")
+    assert shell(words, command).returncode == 0
+    assert Path(staging).stat().st_mode & 0o777 == 0o700
