@@ -20,6 +20,7 @@ from etcd_steward.snapshots import Manifest
 from etcd_steward.sweeping import as_login, sweep
 from etcd_steward.talk import ask
 from etcd_steward.templating import text
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +136,9 @@ def take(run: ClusterRun, cluster: str, member: Member, origin: str, *, quorum: 
         snapshot is there and good, but the operator's own command failed after it.
     """
     job = job_script(cluster, member, quorum=quorum)
-    lines = ask(run, member.host, Script("snapshot", f"{job + ''}\nsnapshot {shlex.quote(origin)} || :"))
+    lines = ask(
+        run, member.host, Script("snapshot", f"{job + ''}\nsnapshot {shlex.quote(origin)} || :"), COMMAND_S
+    )
     manifest = Manifest.read(_told(lines, "taken"))
     problem = _told(lines, "failed") or (
         "" if manifest else f"found no answer ({' '.join(lines[-2:])}), wanted a snapshot; next: run again"
@@ -197,7 +200,7 @@ def download(run: ClusterRun, host: Host, source: str, target: IO[bytes]) -> Non
     _, account = as_login(host, "id -u")
     # In a folder of root's own: in one of the login's somebody could have laid a link where root is about to write.
     mine = {"pattern": new_folder(), "folders": FOLDER, "account": " ".join(account[-1:])}
-    lines = ask(run, host.name, script("left.sh", "handed.sh", source=source, **mine))
+    lines = ask(run, host.name, script("left.sh", "handed.sh", source=source, **mine), COMMAND_S)
     folder = _told(lines, "handed")
     if not folder:
         raise OSError(f"found no way to read {source}, wanted it; next: look at the space in /var/tmp")

@@ -15,10 +15,12 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from etcd_steward import cli_mode
 from etcd_steward.consents import unread
 from etcd_steward.errors import Complaint
+from etcd_steward.interrupts import end_tidily
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, refuse
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.topology import member_name, select_clusters, unfit_names
+from etcd_steward.waits import watch
 
 __all__ = ["clients_of", "cluster_of_client", "cluster_run"]
 
@@ -131,6 +133,8 @@ def _read_all(state: State) -> _Known:
     paramiko = logging.getLogger("paramiko")
     if not paramiko.handlers:
         paramiko.addHandler(logging.NullHandler())
+    watch(state)
+    end_tidily(state)
     settings: dict[str, Settings] = {}
     complaints: list[Complaint] = unread(state.inventory.get_override_data(), cli_mode.verbs())
     for host in state.inventory:

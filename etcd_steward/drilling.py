@@ -27,6 +27,7 @@ from etcd_steward.snapshots import (
     read_all,
 )
 from etcd_steward.talk import ask
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -264,7 +265,7 @@ def try_out(
             sha256=trial.manifest.sha256,
         )
         job = job_script(cluster, trial.member, bin_dir=bin_dir)
-        lines = ask(run, host.name, Script("drill", f"{job + ''}\n{values + ''}\ndrill || :"))
+        lines = ask(run, host.name, Script("drill", f"{job + ''}\n{values + ''}\ndrill || :"), COMMAND_S)
     failed = next((line[7:] for line in lines if line.startswith("failed ")), "")
     told = next((line[9:] for line in lines if line.startswith("restored ")), "")
     try:

@@ -19,6 +19,7 @@ from etcd_steward.snapshots import Manifest
 from etcd_steward.talk import ask, ctl
 from etcd_steward.upgrading import ORIGIN, behind, earlier_snapshots, running_versions
 from etcd_steward.versions import parse
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -99,7 +100,7 @@ def secure(run: Converge, step: Version) -> Secured:
     for host, manifest in earlier_snapshots(sight, step):
         path = f"{sight.cluster.member(host).settings.etcd_snapshot_dir}/{manifest.file}"
         question = Script("digest", f"sha256sum <{shlex.quote(path)} | cut -d ' ' -f 1")
-        if ask(run.cluster_run, host, question) == [manifest.sha256]:
+        if ask(run.cluster_run, host, question, COMMAND_S) == [manifest.sha256]:
             return Secured(host, manifest)
     return secure_anew(run, sight)
 
@@ -142,7 +143,7 @@ def _patiently(judge: Callable[[], str]) -> str:
 def _compare(run: Converge, members: list[Member]) -> str:
     observer = _observer(run.job().sight, members)
     endpoints = ",".join(one.client_url for one in members)
-    lines = ask(run.cluster_run, observer.host, ctl(observer, "hashes.sh", endpoints=endpoints))
+    lines = ask(run.cluster_run, observer.host, ctl(observer, "hashes.sh", endpoints=endpoints), COMMAND_S)
     told = dict(line.partition(" ")[::2] for line in lines)
     if "hashes" not in told:
         raise gates.Unsure(
@@ -275,7 +276,7 @@ def _v2_content(run: Converge, step: Version, below: list[str]) -> str:
             wal_dir=settings.etcd_wal_dir,
             folder=settings.etcd_snapshot_dir,
         )
-        return gates.v2_content(ask(run.cluster_run, member.host, question))
+        return gates.v2_content(ask(run.cluster_run, member.host, question, COMMAND_S))
 
     jobs = {one.name: gevent.spawn(look, one) for one in sight.cluster.members if one.host in below}
     gevent.joinall(list(jobs.values()))

@@ -10,6 +10,7 @@ import gevent
 from etcd_steward.raft_snapshots import index_of
 from etcd_steward.talk import ask, ctl, look_at
 from etcd_steward.versions import Version, parse
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from etcd_steward.converge import Converge
@@ -51,7 +52,9 @@ def await_raft_snapshot(run: Converge, member: Member) -> str:
             name=_KEY,
             writes=writes,
         )
-        told = dict(line.partition(" ")[::2] for line in ask(run.cluster_run, member.host, question))
+        told = dict(
+            line.partition(" ")[::2] for line in ask(run.cluster_run, member.host, question, COMMAND_S)
+        )
         there = index_of(told.get("snapshot", ""))
         if there >= least:
             run.cluster_run.hosts[member.host].log(f"{member.name} has a raft snapshot at log entry {there}")

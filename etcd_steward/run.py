@@ -33,6 +33,7 @@ from etcd_steward.settings import Settings
 from etcd_steward.shell import Script
 from etcd_steward.standing import Standing, stand
 from etcd_steward.topology import Cluster, build_cluster, member_name
+from etcd_steward.waits import PROBE_S, trouble
 
 __all__ = ["ClusterRun", "Sight", "refuse"]
 
@@ -220,7 +221,9 @@ class ClusterRun:
             with ctx_host.use(host):
                 arguments, _ = pop_global_arguments(self.state, host, dict(privileges))
                 connector = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
-                done, output = host.run_shell_command(StringCommand(self._question(host)), **connector)
+                done, output = host.run_shell_command(
+                    StringCommand(self._question(host)), **{**connector, "_timeout": PROBE_S}
+                )
         except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
             told, mend = reason([str(error) or type(error).__name__])
             return replace(before, problem=told or before.problem, mend=mend or before.mend)
@@ -245,12 +248,16 @@ class ClusterRun:
                     self.state,
                     host,
                     Probe,
-                    kwargs={"ask": self._question(host), **privileges},
+                    kwargs={"ask": self._question(host), "_timeout": PROBE_S, **privileges},
                     apply_failed_hosts=False,
                 )
         except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
             return HostState(host.name, problem=str(error) or type(error).__name__)
         received = time.time()
+        if found is None and trouble(host):
+            # Why a host that is up ends a connection at once is asked for once more.
+            ended = "EOFError" if "(EOFError)" in trouble(host) else ""
+            return HostState(host.name, problem=ended or trouble(host))
         return replace(found or HostState(""), host=host.name, sent=sent, received=received)
 
     def _question(self, host: Host) -> Script:

@@ -11,6 +11,7 @@ from etcd_steward import releases, uploads
 from etcd_steward.backing_up import login_folder, upload
 from etcd_steward.shell import Script
 from etcd_steward.talk import ask
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
@@ -66,7 +67,7 @@ def _stage(run: Converge, host: Host, step: Version, archive: Archive) -> str:
                 """[ $? = 0 ] || { printf '%s\\n' "$said"; exit 0; }""",
                 "echo staged",
             ]
-            said = ask(run.cluster_run, host.name, Script("stage", "\n".join(lines)))
+            said = ask(run.cluster_run, host.name, Script("stage", "\n".join(lines)), COMMAND_S)
     except OSError as error:
         return str(error)
     return (

@@ -17,6 +17,7 @@ from etcd_steward.facts.answer import Answer
 from etcd_steward.runtimes import runtime
 from etcd_steward.shell import Script, script
 from etcd_steward.topology import Member
+from etcd_steward.waits import QUESTION_S, reach, trouble
 
 if TYPE_CHECKING:
     from pyinfra.api import Host
@@ -40,6 +41,7 @@ __all__ = [
 
 
 _Told = TypeVar("_Told")
+_SAY_EVERY_S = 8  # a question takes as long, so that a line comes every ten seconds
 
 
 @dataclass(frozen=True)
@@ -96,25 +98,29 @@ def ctl(member: Member, *fragments: str, role: str = "health", **values: Any) ->
     )
 
 
-def ask(run: ClusterRun, host: str, question: Script) -> list[str]:
+def ask(run: ClusterRun, host: str, question: Script, seconds: int = QUESTION_S) -> list[str]:
     """Run a script on a host of the cluster, or of a client, and return its lines.
 
     Args:
         run: the run.
         host: the inventory's name of the host; connected to where it is not yet.
         question: the script.
+        seconds: how long it may take.
 
     Returns:
-        Its lines; none where it failed.
+        Its lines; none where it failed, or the host is out of reach.
     """
 
     def work(target: Host) -> list[str]:
+        if reach(target):
+            # Said by whoever waits, and no more than they say it.
+            return []
         with ctx_host.use(target):
             answer: list[str] = get_fact(
                 run.state,
                 target,
                 Answer,
-                kwargs={"ask": question, **run.privileges()},
+                kwargs={"ask": question, "_timeout": seconds, **run.privileges()},
                 apply_failed_hosts=False,
             )
             return answer
@@ -143,7 +149,9 @@ def seek(
         # pyinfra has just tried; a second try would double the wait.
         return None, "pyinfra could not connect"
     try:
-        return read(ask(run, host, question)), ""
+        lines = ask(run, host, question)
+        silent = trouble(target)
+        return (None, silent) if silent else (read(lines), "")
     except Exception as error:  # noqa: BLE001 - whatever a connector raises, the host was not reached
         return None, clean(str(error)) or type(error).__name__
 
@@ -164,6 +172,7 @@ def await_healthy(
         Its status, or None, and then what it said last.
     """
     begun, said = time.monotonic(), "no answer"
+    told = begun - _SAY_EVERY_S
     awaited = "to catch up" if learner else "to be healthy"
     while True:
         left = seconds - (time.monotonic() - begun)
@@ -174,7 +183,10 @@ def await_healthy(
             seconds=max(1, min(8, int(left))),
             learner="yes" if learner else "",
         )
-        for line in ask(run, member.host, question):
+        lines = ask(run, member.host, question)
+        if not lines:
+            said = trouble(run.hosts[member.host]) or "no answer"
+        for line in lines:
             word, _, rest = line.partition(" ")
             status = Status.read(rest) if word == "status" else None
             if status is not None and status.applied >= applied:
@@ -183,11 +195,13 @@ def await_healthy(
         spent = time.monotonic() - begun
         if spent >= seconds:
             return None, said
-        run.hosts[member.host].log(
-            f"waiting for {member.name} {awaited}: {spent:.0f} s of {seconds} s ({said[:120]})"
-        )
-        # One that answers, but is behind, answers at once.
-        gevent.sleep(0.2)
+        if time.monotonic() - told >= _SAY_EVERY_S:
+            told = time.monotonic()
+            run.hosts[member.host].log(
+                f"waiting for {member.name} {awaited}: {spent:.0f} s of {seconds} s ({said[:120]})"
+            )
+        # One that answers, but is behind, answers at once; so does a host that is booting, by refusing the connection.
+        gevent.sleep(0.2 if lines else 1)
 
 
 # What a crash leaves, the cause before its trace; `panic:` is Go's own, the levels are those of etcd's log.

@@ -16,6 +16,7 @@ from etcd_steward.operations.membership import other_voters
 from etcd_steward.talk import ask, ctl, hand_over
 from etcd_steward.templating import text
 from etcd_steward.tending import raised, serving
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from etcd_steward.maintaining import Care
@@ -83,7 +84,7 @@ def _compact(run: ClusterRun, sight: Sight, care: Care) -> str:
         revision=care.compact_to,
         seconds=seconds,
     )
-    answer = ask(run, member.host, question)
+    answer = ask(run, member.host, question, COMMAND_S)
     if "compacted" in answer:
         return ""
     return f"found that etcd does not compact ({' '.join(answer)[:200]}), wanted it done; next: run again"

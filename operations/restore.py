@@ -19,6 +19,7 @@ from etcd_steward.shell import Script, script
 from etcd_steward.snapshots import differences
 from etcd_steward.talk import ask, ctl
 from etcd_steward.templating import text
+from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
     from etcd_steward.restoration import Restoration
@@ -171,7 +172,7 @@ def _stage(run: Restoration, host: Host, member: Member) -> tuple[str, str]:
                 ],
             )
             parts = (text("guard.sh"), folders + "", job + "", values + "")
-            lines = ask(run.cluster_run, host.name, Script("restore", "\n".join(parts)))
+            lines = ask(run.cluster_run, host.name, Script("restore", "\n".join(parts)), COMMAND_S)
     except OSError as error:
         return str(error), ""
     told = {word: rest for word, _, rest in (line.partition(" ") for line in lines)}
@@ -220,7 +221,7 @@ def stopped(run: Restoration) -> Commands:
         settings = member.settings
         ports = [str(settings.etcd_client_port), str(settings.etcd_peer_port)]
         question = ctl(member, "stopped.sh", ports=ports, data_dir=settings.etcd_data_dir)
-        lines = ask(run.cluster_run, host.name, question)
+        lines = ask(run.cluster_run, host.name, question, COMMAND_S)
         if lines == ["looked"]:
             return True
         told = (

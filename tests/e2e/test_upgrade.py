@@ -297,7 +297,7 @@ def test_what_ends_with_status_0_though_nothing_was_done_is_as_documented(site: 
         "no terminal": site.run(f"--data=etcd_version={wanted}", "deploys/upgrade.py").rc,
         "dry": upgrade(site, wanted, "--dry").rc,
     }
-    assert told == {"declined": 0, "Ctrl-C": 0, "no terminal": 1, "dry": 0}
+    assert told == {"declined": 0, "Ctrl-C": 130, "no terminal": 1, "dry": 0}
     assert site.processes() == processes
 
 

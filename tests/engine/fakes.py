@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from gevent.event import Event
 from pyinfra import logger
 from pyinfra.api import Config, DeployError, Inventory, State
 from pyinfra.api.arguments import all_global_arguments
@@ -63,6 +64,7 @@ class FakeHost:
         refusal: what every command writes to its errors, and fails.
         reply: what it answers to any other command: lines, or None for a failure.
         given: what the command that it answers now got over standard input.
+        hangs: whether it never answers a command.
     """
 
     name: str
@@ -73,6 +75,7 @@ class FakeHost:
     reply: Callable[[str], list[str] | None] = lambda _command: []
     groups: tuple[str, ...] = ("etcd",)
     given: str = ""
+    hangs: Callable[[str], bool] = lambda _command: False
 
 
 @dataclass(frozen=True)
@@ -520,6 +523,8 @@ def run_deploy(
         commands[host.name].append(command)
         if host.refusal:
             return False, CommandOutput([OutputLine("stderr", line) for line in host.refusal.splitlines()])
+        if host.hangs(command):
+            Event().wait()
         lines = _timely(list(host.lines)) if PROBE in command else host.reply(command)
         return lines is not None, CommandOutput([OutputLine("stdout", line) for line in lines or ()])
 

@@ -120,7 +120,8 @@ def test_a_healthy_member_is_not_waited_for(answers, run):
     assert run.logged == []
 
 
-def test_a_member_is_waited_for_until_it_is_healthy_and_has_caught_up(answers, run):
+def test_a_member_is_waited_for_until_it_is_healthy_and_has_caught_up(answers, run, monkeypatch):
+    monkeypatch.setattr(talk, "_SAY_EVERY_S", 0)
     answers(
         [
             ["waiting connection refused"],
