@@ -10,10 +10,11 @@ from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
 from etcd_steward.leftovers import FOLDER, abandoned
-from etcd_steward.locking import FILE, Lock, Owner, conflict
+from etcd_steward.locking import FILE, Lock, Owner, conflict, unmade
 from etcd_steward.shell import Script, script
 from etcd_steward.sweeping import sweep
 from etcd_steward.talk import ask
+from etcd_steward.waits import trouble
 
 if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
@@ -66,13 +67,18 @@ def _claim(run: ClusterRun, verb: str, sight: Sight) -> str:
     hosts = [name for name, state in sight.hosts.items() if state.reached and name not in lock.hosts]
     jobs = {host: gevent.spawn(_take, run, host, owner, breaking=breaking) for host in hosts}
     gevent.joinall(list(jobs.values()))
-    answers: dict[str, tuple[bool, Owner | None]] = {host: job.get() for host, job in jobs.items()}
-    taken = {host for host, (mine, _) in answers.items() if mine}
-    held = {host: other for host, (mine, other) in answers.items() if not mine}
-    if held:
-        for host in taken:
+    answers: dict[str, tuple[str, Owner | None]] = {host: job.get() for host, job in jobs.items()}
+    taken = {host for host, (word, _) in answers.items() if word == "taken"}
+    held = {host: other for host, (word, other) in answers.items() if word == "held"}
+    not_made = {host: word for host, (word, _) in answers.items() if word not in {"taken", "held"}}
+    if held or not_made:
+        # One that gave no answer may have it nevertheless; only a lock of ours is given back.
+        for host in taken | set(not_made):
             _release(run, host, owner)
-        return conflict(held)
+        silent = {
+            host: word.removeprefix("unmade ") or trouble(run.hosts[host]) for host, word in not_made.items()
+        }
+        return conflict(held) if held else unmade(silent)
     lock.hosts.update(taken)
     return ""
 
@@ -101,20 +107,23 @@ def _sweep(run: ClusterRun, sight: Sight) -> None:
             logger.warning(f"    {host}: removed what an interrupted run has left: {', '.join(old)}")
 
 
-def _take(run: ClusterRun, host: str, owner: Owner, *, breaking: bool) -> tuple[bool, Owner | None]:
+def _take(run: ClusterRun, host: str, owner: Owner, *, breaking: bool) -> tuple[str, Owner | None]:
     replace = ""
     for _ in range(2):
         lines = ask(run, host, _question(owner, replace=replace))
         if "taken" in lines:
-            return True, None
+            return "taken", None
+        if not any(line.startswith("held") for line in lines):
+            # That it could not be made is no proof that somebody has it.
+            return next((line for line in lines if line.startswith("unmade ")), ""), None
         other = Owner.read(
             next((line.removeprefix("held ") for line in lines if line.startswith("held ")), "")
         )
         if not breaking and (other is None or not other.dead):
-            return False, other
+            return "held", other
         logger.warning(f"    {host}: took over from a run that has ended: {other or 'nobody can tell which'}")
         replace = other.token if other else UNREADABLE
-    return False, other
+    return "held", other
 
 
 def _release(run: ClusterRun, host: str, owner: Owner) -> None:

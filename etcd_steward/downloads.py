@@ -35,6 +35,10 @@ SILENCE_S = 30  # a server that sends nothing for so long is given up
 REPORT_S = 5  # a download says at least so often how far it is
 CHUNK = 256 * 1024
 LARGEST_SUMS = 1024 * 1024
+LARGEST = 2 << 30  # no release is half as large
+# Less is given up, as it would take hours: a kilobyte a second.
+MINUTE_S, LEAST_A_MINUTE = 60, 60 * 1024
+_DIGITS = 16
 
 # Hosts ask at the same time, and the first one's download serves them all.
 ONE_AT_A_TIME = threading.Lock()
@@ -213,19 +217,32 @@ def _receive(url: str, file: IO[bytes], cures: Cures, progress: Callable[[str], 
 
 def _chunks(url: str, cures: Cures) -> Iterator[tuple[bytes, int | None]]:
     request = urllib.request.Request(url, headers={"User-Agent": "etcd-steward"})  # noqa: S310 - http(s), see obtain
+    size = 0
     try:
         with urllib.request.urlopen(request, timeout=SILENCE_S) as answer:  # noqa: S310 - the same
-            length = int(answer.headers["Content-Length"]) if answer.headers.get("Content-Length") else None
-            size = 0
-            while chunk := answer.read(CHUNK):
+            told = answer.headers.get("Content-Length") or ""
+            # A server that writes anything else has told nothing; the digest judges what came.
+            length = int(told) if told.isascii() and told.isdigit() and len(told) < _DIGITS else None
+            since, before = time.monotonic(), 0
+            # `read` waits until all of a chunk is there, however slowly it comes.
+            while chunk := answer.read1(CHUNK):
                 size += len(chunk)
+                if size > LARGEST:
+                    raise ReleaseError(f"more than {LARGEST >> 20} MiB at {url}", "the file", cures.missing)
+                now = time.monotonic()
+                if now - since >= MINUTE_S:
+                    if size - before < LEAST_A_MINUTE:
+                        raise ReleaseError(
+                            f"{size - before} bytes of {url} in {MINUTE_S} s", "the file", cures.missing
+                        )
+                    since, before = now, size
                 yield chunk, length
     except urllib.error.HTTPError as error:
         raise ReleaseError(f"{error.code} {error.reason} at {url}", "the file", cures.missing) from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise ReleaseError(f"no answer from {url} ({reason})", "the file", cures.missing) from error
-    # `read` with a size does not notice that a connection ended early.
+    # `read1` does not notice that a connection ended early.
     if length is not None and size != length:
         raise ReleaseError(
             f"{size} bytes of {url}", f"{length} bytes", "run again: the connection ended early"

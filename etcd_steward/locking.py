@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["FILE", "RUNNING", "Lock", "Owner", "conflict", "has_ended", "mark"]
+__all__ = ["FILE", "RUNNING", "Lock", "Owner", "conflict", "has_ended", "mark", "unmade"]
 
 # In a folder that only root can enter, as whoever can open a file can lock it.
 FILE = "/run/etcd-steward.root/lock"
@@ -114,6 +114,16 @@ def conflict(held: Mapping[str, Owner | None]) -> str:
     )
 
 
+def unmade(told: Mapping[str, str]) -> str:
+    """Say where a lock could not be made, though nobody holds it.
+
+    Args:
+        told: for each such host what it said; empty where it gave no answer.
+    """
+    where = "; ".join(f"{host}: {said or 'no answer'}" for host, said in sorted(told.items()))
+    return f"found no way to make the lock ({where}), wanted it there; next: make room there, then run again"
+
+
 def mark() -> str:
     """Return a word for the names of this process's temporaries: a later run can tell that it has ended."""
     return f"{_boot()[:8]}-{os.getpid()}-{_started(os.getpid())}"
@@ -145,7 +155,8 @@ def _boot() -> str:
 def _has_ended(pid: int, started: str) -> bool:
     now = _started(pid)
     if now != "gone":
-        return now != started
+        # A container's first process may reap nobody: what has ended stays in the list for ever.
+        return now != started or _state(pid) in {"Z", "X"}
     # Where /proc hides the processes of other users, only a signal tells whether there is one.
     try:
         os.kill(pid, 0)
@@ -157,7 +168,15 @@ def _has_ended(pid: int, started: str) -> bool:
 
 
 def _started(pid: int) -> str:
+    return _told(pid, 19) or "gone"
+
+
+def _state(pid: int) -> str:
+    return _told(pid, 0)
+
+
+def _told(pid: int, number: int) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[number]
     except (OSError, IndexError):
-        return "gone"
+        return ""

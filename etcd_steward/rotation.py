@@ -22,6 +22,7 @@ __all__ = [
     "PHASES",
     "Phase",
     "allowed",
+    "early",
     "following",
     "next_folder",
     "not_ready",
@@ -53,7 +54,7 @@ def following(cluster: Cluster, *, keys: bool = True) -> Authorities | None:
         keys: whether to open their keys too.
 
     Returns:
-        The authorities; None where they have not been made yet, or cannot sign and their keys are lost for ever.
+        The authorities; None where they have not been made yet, are not valid yet, or cannot sign and their keys are lost for ever.
 
     Raises:
         PkiError: they cannot be read or used.
@@ -61,7 +62,19 @@ def following(cluster: Cluster, *, keys: bool = True) -> Authorities | None:
     own, store = brought(cluster.settings, keys=keys), Store(next_folder(cluster))
     if own is None and cluster.settings.etcd_ca_lost and not store.has_keys():
         return None
-    return own or store.load(keys=keys)
+    made = None if own is not None else store.load(keys=keys)
+    return own or (made if made is None or not early(made) else None)
+
+
+def early(authorities: Authorities) -> bool:
+    """Tell whether authorities are not valid yet: they were made by a clock that was ahead, and sign nothing now.
+
+    Args:
+        authorities: both of them.
+    """
+    now = datetime.now(UTC)
+    both = (authorities.client, authorities.peer)
+    return any(one.certificate.not_valid_before_utc > now for one in both)
 
 
 def rotated(credentials: Credentials, phase: Phase) -> Credentials:

@@ -30,11 +30,14 @@ $mark
   return "$ended"
 }
 ctl() { hear become_ctl "$@"; } # endpoint command...
+# etcdctl has limits of its own, but a broken one, or one on a disk that hangs, never ends; busybox before 1.30 has other options.
+limit=
+if timeout -s KILL 9 true 2>/dev/null; then limit='timeout -s KILL'; fi
 # Becomes etcdctl, so that who starts it in the background knows its process.
 become_ctl() { # endpoint command...
   at=$1
   shift
-  exec "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
+  exec ${limit:+$limit ${longest:-60}} "$bin_dir/etcdctl" --endpoints="$at" --cacert="$ca" --cert="$cert" --key="$key" --dial-timeout=2s \
     --command-timeout=4s "$@"
 }
 # Tells whether a member reads linearizably. etcdctl's check fails under every alarm, once its read succeeded (3.5 and

@@ -1,5 +1,7 @@
 # Writes one member's database anew; it serves nothing meanwhile, but listens. Needs ctl.sh.
 # Set before: endpoint seconds
+# shellcheck disable=SC2034 # become_ctl reads it
+longest=$((seconds + 60))
 # shellcheck disable=SC2329 # hear calls it
 defragmented() {
   become_ctl "$endpoint" --command-timeout="${seconds}s" defrag &

@@ -26,5 +26,7 @@ case $replace in
   *) case $(cat "$file" 2>/dev/null) in "$replace "*) rm -f "$file" ;; esac ;;
 esac
 # Whole or not at all: a disk that is full, or a killed run, leaves no lock without an owner.
-if printf '%s\n' "$token $line" >"$file.$token" && ln "$file.$token" "$file" 2>/dev/null; then echo taken; else echo "held $(cat "$file" 2>/dev/null)"; fi
+if { printf '%s\n' "$token $line" >"$file.$token" && ln "$file.$token" "$file"; } 2>/dev/null; then echo taken
+elif [ -e "$file" ]; then echo "held $(cat "$file" 2>/dev/null)"
+else echo "unmade ${file%/*} has $(df -Pk "${file%/*}" | awk 'NR == 2 { print $4 }') KB of room"; fi
 rm -f "$file.$token"

@@ -8,7 +8,22 @@ cure() {
 }
 number() { sed -n 's/.*"'"$1"'":\(-\{0,1\}[0-9][0-9]*\).*/\1/p'; }
 word() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p'; }
-patient() { ctl "$endpoint" --command-timeout=30m "$@"; }
+# shellcheck disable=SC2034 # become_ctl reads it
+patient() { longest=2400 && ctl "$endpoint" --command-timeout=30m "$@"; }
+# Runs a command for some seconds at most, with all that it starts: what is left of it would keep its output open.
+bounded() { # seconds command...
+  over=$1
+  shift
+  if ! command -v setsid >/dev/null 2>&1; then "$@"; return; fi
+  setsid "$@" &
+  child=$!
+  setsid sh -c "sleep $over; kill -s KILL -- -$child" >/dev/null 2>&1 &
+  watcher=$!
+  wait "$child"
+  outcome=$?
+  kill -s KILL -- "-$watcher" 2>/dev/null
+  return "$outcome"
+}
 digest() { sha256sum | cut -d ' ' -f 1; }
 
 # etcdctl appends a SHA-256 of the database to the file; a copied database has none.
@@ -186,10 +201,15 @@ snapshot() { # origin: scheduled is taken only when due
   say "taken $(cat "$made.json")"
   prune
   [ -n "$command" ] || return 0
-  hear env ETCD_SNAPSHOT="$made.db" ETCD_SNAPSHOT_MANIFEST="$made.json" sh -c "$command" 9>&- </dev/null || :
+  hear bounded "${patience:-3600}" env ETCD_SNAPSHOT="$made.db" ETCD_SNAPSHOT_MANIFEST="$made.json" \
+    sh -c "$command" 9>&- </dev/null || :
   # What it wrote is told behind a word of its own, as whoever asked for the snapshot reads the lines of this script.
   lines "$answer
 $said" | sed -n 's/^..*/command &/p'
+  if [ "$ended" = 137 ]; then
+    broken "found no end of etcd_snapshot_command within ${patience:-3600} s, wanted one; next: look at what it waits for; the snapshot is kept"
+    return 1
+  fi
   [ "$ended" = 0 ] ||
     broken "found exit status $ended of etcd_snapshot_command, wanted 0; next: look at what it said; the snapshot is kept"
 }

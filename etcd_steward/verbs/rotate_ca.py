@@ -8,7 +8,7 @@ from itertools import takewhile
 from pyinfra import context, logger
 from pyinfra.api import DeployError, deploy
 
-from etcd_steward.authority import PkiError
+from etcd_steward.authority import PkiError, Store
 from etcd_steward.cli_mode import apart
 from etcd_steward.clients_seen import look_at_clients, not_ready_yet
 from etcd_steward.clusters import cluster_run
@@ -17,17 +17,19 @@ from etcd_steward.errors import Complaint
 from etcd_steward.job import Scope, in_turns
 from etcd_steward.next_authorities import just_rotated
 from etcd_steward.operations import cluster, membership, rotation
+from etcd_steward.preflight import skew_complaint
 from etcd_steward.rotation import (
     PHASES,
     Phase,
     allowed,
+    early,
     following,
     next_folder,
     not_ready,
     phases_left,
     reasons_against_rotation,
 )
-from etcd_steward.run import ClusterRun, refuse
+from etcd_steward.run import ClusterRun, Sight, refuse
 
 __all__ = ["rotate_ca"]
 TOGETHER = "all members, as each phase has to reach all of them before the next one begins"
@@ -89,7 +91,25 @@ def _phases(found: ClusterRun) -> list[Phase]:
             f"    {found.name}: all members trust the authority of etcd_ca_cert alone; nothing is left to rotate"
         )
     refuse(apart(found, TOGETHER) if phases else [])
+    # Whose clock is wrong cannot be told from here: authorities of a clock that is ahead would be valid for nobody.
+    refuse(_skewed(sight) if phases else [])
+    own = settings.etcd_ca_cert or settings.etcd_ca_lost
+    waiting = None if own or not phases else Store(next_folder(sight.cluster)).load(keys=False)
+    if waiting is not None and early(waiting):
+        logger.warning(
+            f"    {found.name}: {next_folder(sight.cluster)} holds authorities that are not valid yet, as a clock was wrong "
+            "when they were made; they are put aside, and others are made"
+        )
     return phases
+
+
+def _skewed(sight: Sight) -> list[Complaint]:
+    told = [
+        skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
+        for member in sight.cluster.members
+        if (state := sight.hosts[member.host]).reached
+    ]
+    return [one for one in told if one is not None]
 
 
 def _waiting(found: ClusterRun, left: list[Phase]) -> dict[Phase, tuple[Complaint, ...]]:

@@ -318,3 +318,29 @@ def test_a_rotation_gives_turns_as_every_verb_does_the_leader_last(tmp_path: Pat
     living = Living(World(tmp_path))
     run_deploy(living.hosts, rotate_ca, data={"etcd_clients_ready": True})
     assert living.happened("stop")[:3] == [HOSTS[1], HOSTS[2], HOSTS[0]]
+
+
+def test_a_rotation_that_a_wrong_clock_began_is_finished_with_other_authorities(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    waiting = world.pki / "etcd" / "next"
+    early = Store(waiting).create(Subject(), 3650, NOW + timedelta(days=400), "next").client.pem
+    living = Living(world)
+    result = run_deploy(world.hosts, rotate_ca, data={"etcd_clients_ready": True})
+    assert "holds authorities that are not valid yet" in result.log
+    assert living.happened("write"), "it went on to the hosts"
+    (aside,) = (world.pki / "etcd").glob("next-*")
+    assert (aside / "ca.pem").read_text() == early
+    assert early not in "".join(text for given in result.stdin.values() for text in given)
+
+
+def test_a_rotation_whose_clock_differs_from_a_hosts_makes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    host = world.hosts[HOSTS[1]]
+    host.lines = [
+        f"now {int(line.split()[1]) - 400 * 86400}" if line.startswith("now ") else line
+        for line in host.lines
+    ]
+    result = run_deploy(world.hosts, rotate_ca, data={"etcd_clients_ready": True})
+    assert "@fake/n2: found a clock" in result.refused
+    assert result.only_looked
+    assert not (world.pki / "etcd" / "next").exists()

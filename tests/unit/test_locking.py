@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcd_steward.locking import FILE, RUNNING, Owner, conflict, mark
+from etcd_steward.locking import FILE, RUNNING, Owner, conflict, has_ended, mark, unmade
 from etcd_steward.shell import script
 from etcd_steward.templating import text
 
@@ -31,6 +31,20 @@ def test_a_process_of_this_machine_that_has_ended_is_dead() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     assert replace(Owner.me("etcd"), pid=ended.pid).dead
+
+
+def test_a_process_that_has_ended_and_that_nobody_reaped_is_dead() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", "print()"], stdout=subprocess.PIPE)
+    started = Path(f"/proc/{ended.pid}/stat").read_text().rpartition(")")[2].split()[19]
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    assert replace(Owner.me("etcd"), pid=ended.pid, started=started).dead
+    assert mark_of(ended.pid, started)
+    ended.communicate()
+
+
+def mark_of(pid: int, started: str) -> bool:
+    """Tell whether the mark of such a process counts as ended."""
+    return has_ended(f"{mark().partition('-')[0]}-{pid}-{started}")
 
 
 def test_a_number_that_was_given_to_another_process_is_no_sign_of_life() -> None:
@@ -72,7 +86,7 @@ def held(folder: Path, replaced: str = "", first: str = "") -> str:
 
 
 def test_f42_a_full_disk_leaves_no_lock_that_nobody_owns(tmp_path: Path) -> None:
-    assert held(tmp_path, first="trap '' XFSZ; ulimit -f 0\n").startswith("held")
+    assert held(tmp_path, first="trap '' XFSZ; ulimit -f 0\n").startswith("unmade ")
     assert list(tmp_path.iterdir()) == []
     assert held(tmp_path) == "taken\n"
     assert held(tmp_path) == "held me boot 1 1 etcd now x@y\n"
@@ -145,3 +159,10 @@ def test_d10_a_lock_that_somebody_holds_without_end_is_told_after_a_while(tmp_pa
     done = subprocess.run(["sh", "-c", lock], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("held")
     holder.communicate()
+
+
+def test_a_lock_that_cannot_be_made_names_the_folder_and_its_room_and_never_somebody_else() -> None:
+    told = unmade({"n1": "/run (0 KB free; no space left)", "n2": ""})
+    assert "n1: /run (0 KB free" in told
+    assert "n2: no answer" in told
+    assert "etcd_break_lock" not in told

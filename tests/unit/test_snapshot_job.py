@@ -42,13 +42,14 @@ class Job:
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def run(self) -> tuple[int, str]:
-        values = {
+    def run(self, **more: str) -> tuple[int, str]:
+        values: dict[str, str] = {
             "bin_dir": str(self.bin),
             "folder": str(self.snapshots),
             "data_dir": str(self.data),
             "command": f"echo command was run >{self.bin}/ran; cat $ETCD_SNAPSHOT >/dev/null",
             **dict.fromkeys(("ca", "cert", "key"), ""),
+            **more,
         }
         text = script(
             "ctl.sh",
@@ -141,3 +142,18 @@ def test_a_manifest_that_cannot_be_written_is_told_as_such(job: Job) -> None:
     assert (status != 0, job.left()) == (True, [])
     assert "found no way to write" in said
     assert "compaction" not in said
+
+
+def test_an_operators_command_that_never_ends_is_ended_with_all_that_it_started(job: Job) -> None:
+    # What it starts has its output open, so that the job would wait for it.
+    ended, said = job.run(command="sleep 3600 & sleep 3600", patience="1")
+    assert ended != 0
+    assert "failed found no end of etcd_snapshot_command within 1 s" in said
+    assert [line for line in said.splitlines() if line.startswith("taken ")]
+
+
+def test_an_etcdctl_that_never_ends_is_ended(job: Job) -> None:
+    job.tool("etcdctl", "#!/bin/sh\nexec sleep 3600\n")
+    ended, said = job.run(longest="1")
+    assert ended != 0
+    assert "failed found no answer from x" in said
