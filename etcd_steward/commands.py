@@ -10,7 +10,8 @@ from etcd_steward.certificates import Pair, Role
 from etcd_steward.desired import Desired, WantedFile
 from etcd_steward.observed import HostState
 from etcd_steward.operations.files import writing
-from etcd_steward.runtimes import runtime
+from etcd_steward.runtimes import Runtime, runtime
+from etcd_steward.settings import Settings
 from etcd_steward.shell import Content, script
 from etcd_steward.topology import Member
 from etcd_steward.work import Work, key_owner, tools
@@ -82,20 +83,13 @@ def apply_command(
     before, after = [], []
     if start and run.fetch:
         before.append(_apart(run.fetch))
-    if stop:
-        before.append(_apart(run.stop))
-    if aside:
-        before.append(
-            script("aside.sh", data_dir=settings.etcd_data_dir, wal_dir=settings.etcd_wal_dir, incoming=None)
-            + ""
-        )
-    if empty:
-        after.append(script("consent.sh", consent=MAY_START_EMPTY, owner=":".join(settings.run_as)) + "")
     if left.folders:
         before.append(
             script("enter.sh", "folders.sh", folders=[word for folder in left.folders for word in folder])
             + ""
         )
+    if empty:
+        after.append(script("consent.sh", consent=MAY_START_EMPTY, owner=":".join(settings.run_as)) + "")
     if left.link:
         release = f"{settings.etcd_prefix}/{wanted.version}"
         after.append(
@@ -107,8 +101,42 @@ def apply_command(
     if left.enable:
         after.append(_apart(run.enable))
     if start:
-        after.append(_apart(run.start))
-    return writing(made, "\n".join(before), "\n".join(after))
+        after.append(f"trap - EXIT\n{_apart(run.start)}")
+    return writing(
+        made,
+        "\n".join(before),
+        "\n".join(after),
+        _stopped(settings, run, stop=stop, back=stop and start and not aside, aside=aside),
+    )
+
+
+def _stopped(settings: Settings, run: Runtime, *, stop: bool, back: bool, aside: bool) -> str:
+    """Write what stops a member once all that it gets is on the disk; where its data stays, it comes back whatever fails."""
+    parts = [_started_again(run.start)] if back else []
+    if stop:
+        parts.append(_apart(run.stop))
+    if aside:
+        values = {"data_dir": settings.etcd_data_dir, "wal_dir": settings.etcd_wal_dir, "incoming": None}
+        parts.append(script("aside.sh", **values) + "")
+    return "\n".join(parts)
+
+
+def _started_again(start: str) -> str:
+    """Write what starts a member again that was stopped for a change which then fails."""
+    return "\n".join(
+        [
+            "start_again() {",
+            "ended=$?",
+            'if [ "$ended" != 0 ]; then',
+            'echo "the change failed, so what was stopped for it is started again" >&2',
+            "cd /",
+            f"{_apart(start)} || :",
+            "fi",
+            'exit "$ended"',
+            "}",
+            "trap start_again EXIT",
+        ]
+    )
 
 
 def _apart(command: str) -> str:

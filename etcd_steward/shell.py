@@ -9,7 +9,7 @@ from typing import Self
 
 from etcd_steward.templating import text
 
-__all__ = ["KEPT", "Content", "Script", "framed", "is_lines", "put_calls", "script"]
+__all__ = ["KEPT", "Content", "Script", "framed", "is_lines", "put_calls", "script", "settle_calls"]
 
 # Where copies of files lie that somebody else wrote, under their whole paths: beside them some programs would read the copies.
 KEPT = "/etc/etcd-steward/before"
@@ -78,7 +78,9 @@ class Content:
 
 
 def put_calls(files: Sequence[Content]) -> str:
-    """Write the calls of `put` for some files; their contents come over standard input, see `framed`.
+    """Write the calls that put all of some files on the disk; their contents come over standard input, see `framed`.
+
+    Nothing is in its place until `settle_calls` renames them.
 
     Args:
         files: the files, in the order in which they are written.
@@ -93,6 +95,26 @@ def put_calls(files: Sequence[Content]) -> str:
             both = f"put_both{words}"
             continue
         calls.append(f"{both or 'put'}{words}")
+        both = ""
+    return "\n".join(calls)
+
+
+def settle_calls(files: Sequence[Content]) -> str:
+    """Write the calls that rename what `put_calls` has put on the disk.
+
+    Args:
+        files: the same files, in the same order.
+
+    Returns:
+        Shell text that goes behind that of `put_calls`, in the same shell.
+    """
+    calls, both = [], ""
+    for file in files:
+        word = f" {shlex.quote(file.path)}"
+        if file.with_next:
+            both = f"settle_both{word}"
+            continue
+        calls.append(f"{both or 'settle'}{word}")
         both = ""
     return "\n".join(calls)
 

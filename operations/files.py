@@ -13,7 +13,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from etcd_steward.facts.files import Digests, Texts
 from etcd_steward.failing import failing
 from etcd_steward.observed import File, holds
-from etcd_steward.shell import Content, framed, is_lines, put_calls
+from etcd_steward.shell import Content, framed, is_lines, put_calls, settle_calls
 from etcd_steward.templating import text
 
 __all__ = ["FileSpec", "put", "show_differences", "writing"]
@@ -102,20 +102,24 @@ def _same(found: File | None, wanted: FileSpec) -> bool:
     return isinstance(wanted.content, str) and holds(found, wanted.made())
 
 
-def writing(files: list[Content], before: str = "", after: str = "") -> StringCommand:
+def writing(files: list[Content], before: str = "", after: str = "", between: str = "") -> StringCommand:
     """Make the command that writes files, with something before and after it in the same shell.
+
+    All files lie on the disk before any is renamed, so that a full disk is found out while nothing is changed.
 
     Args:
         files: the files.
         before: shell text that runs first.
         after: shell text that runs last.
+        between: shell text that runs when all files lie on the disk, and none is in its place: what stops a service.
 
     Returns:
         A command; it stops at the first error.
     """
     # What is started afterwards shall not stand in a folder of ours.
-    calls = f"{put_calls(files)}\ncd /" if files else ""
-    parts = [text("guard.sh"), text("enter.sh"), text("put.sh"), before, calls, after]
+    calls = f"{put_calls(files)}\ncd /; entered=" if files else ""
+    switches = f"{settle_calls(files)}\ncd /" if files else ""
+    parts = [text("guard.sh"), text("enter.sh"), text("put.sh"), before, calls, between, switches, after]
     return StringCommand("\n".join(part for part in parts if part), _stdin=framed(files))
 
 

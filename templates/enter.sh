@@ -73,9 +73,13 @@ enter_programs() { # folder
 is_own() { case $(stat -c '%u %a' .) in "$me 700" | "$me 2700") ;; *) return 1 ;; esac; }
 # Goes into a folder of our own inside the one that we are in, and makes it; `leave_room` takes it away again.
 own_room() {
-  was=$entered entered='' here=$(pwd -P) at=.steward
+  here=$(pwd -P) at=.steward
   if (umask 077 && mkdir "./$at" 2>/dev/null) || { [ ! -L "./$at" ] && [ "$(stat -c '%u' "./$at")" = "$me" ]; }; then :
-  else at=$(umask 077 && mktemp -d ./.steward.XXXXXX) at=${at#./}; fi
+  else at=$(umask 077 && mktemp -d ./.steward.XXXXXX) || return 1; at=${at#./}; fi
+  into_room
+}
+into_room() { # goes into the one that is called $at
+  was=$entered entered='' here=$(pwd -P)
   cd -P "./$at" && is_own && [ "$(pwd -P)" = "${here%/}/$at" ] ||
     strayed "that $here/$at is not the folder that was made there" "look at who works there"
 }

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etcd_steward import uploads
-from etcd_steward.shell import Content, framed, put_calls, script
+from etcd_steward.shell import Content, framed, put_calls, script, settle_calls
 from etcd_steward.templating import text
 
 SHELLS = [
@@ -32,7 +32,11 @@ def shell(words, command, given_input="", **more):
 
 
 def put(words, *files):
-    return shell(words, f"{text('enter.sh')}\n{text('put.sh')}\n{put_calls(files)}", framed(files))
+    return shell(
+        words,
+        f"{text('enter.sh')}\n{text('put.sh')}\n{put_calls(files)}\ncd /; entered=\n{settle_calls(files)}",
+        framed(files),
+    )
 
 
 def seen(folder):

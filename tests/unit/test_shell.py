@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etcd_steward.shell import Content, framed, put_calls, script
+from etcd_steward.shell import Content, framed, put_calls, script, settle_calls
 from etcd_steward.templating import render, text
 
 ODD = "a b'c\"d$(id)`id`\\ ;|&<>*?[~#!\t%s é\n-n"
@@ -27,7 +27,10 @@ def run(command, given_input="", **more):
 
 def put(*files, given_input=None):
     content = framed(files) if given_input is None else given_input
-    return run(f"{text('enter.sh')}\n{text('put.sh')}\n{put_calls(files)}", content)
+    return run(
+        f"{text('enter.sh')}\n{text('put.sh')}\n{put_calls(files)}\ncd /; entered=\n{settle_calls(files)}",
+        content,
+    )
 
 
 def own(path, content, mode="644"):
