@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun, Sight
     from etcd_steward.topology import Member
 
-__all__ = ["Taken", "download", "giver", "login_folder", "revisions", "take", "upload"]
+__all__ = ["Taken", "download", "giver", "login_folder", "read_taken", "revisions", "take", "upload"]
 
 # Log entries by which a member may differ from the others while clients write.
 _NEAR = 1000
@@ -136,9 +136,19 @@ def take(run: ClusterRun, cluster: str, member: Member, origin: str, *, quorum: 
         snapshot is there and good, but the operator's own command failed after it.
     """
     job = job_script(cluster, member, quorum=quorum)
-    lines = ask(
-        run, member.host, Script("snapshot", f"{job + ''}\nsnapshot {shlex.quote(origin)} || :"), COMMAND_S
-    )
+    question = Script("snapshot", f"{job + ''}\nsnapshot {shlex.quote(origin)} || :")
+    return read_taken(ask(run, member.host, question, COMMAND_S))
+
+
+def read_taken(lines: list[str]) -> Taken:
+    """Read what the script said that takes a snapshot.
+
+    Args:
+        lines: its lines.
+
+    Returns:
+        What came of it.
+    """
     manifest = Manifest.read(_told(lines, "taken"))
     problem = _told(lines, "failed") or (
         "" if manifest else f"found no answer ({' '.join(lines[-2:])}), wanted a snapshot; next: run again"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-__all__ = ["BoltError", "bucket"]
+__all__ = ["BoltError", "bucket", "last_key"]
 
 # bbolt, page.go, node.go and bucket.go: little endian on all that etcd supports.
 _PAGE = struct.Struct("<QHHI")  # id, flags, count, overflow
@@ -63,6 +63,45 @@ def bucket(file: IO[bytes], name: bytes) -> dict[bytes, bytes]:
         else:  # a small bucket lies in its value
             pairs = _page(file, meta.size, content[_BUCKET.size :], 0)
         return {key: inner for key, (_, inner) in pairs}
+    except (struct.error, RecursionError, MemoryError) as error:
+        raise BoltError(f"found a damaged database ({error})") from error
+
+
+def last_key(file: IO[bytes], name: bytes) -> bytes | None:
+    """Read the last key of a bucket at the top of a database, whatever its size.
+
+    Args:
+        file: the database; a digest behind it does no harm.
+        name: the bucket's name.
+
+    Returns:
+        The key, or None where there is no such bucket, or nothing in it.
+
+    Raises:
+        BoltError: it cannot be read.
+    """
+    try:
+        meta = _meta(file)
+        flags, content = dict(_pairs(file, meta.size, meta.root, 0)).get(name, (_IS_BUCKET, b""))
+        if not flags & _IS_BUCKET:
+            raise BoltError(f"found {name!r} that is no bucket")
+        if not content:
+            return None
+        (number, _) = _BUCKET.unpack_from(content)
+        if not number:
+            return max((key for key, _ in _page(file, meta.size, content[_BUCKET.size :], 0)), default=None)
+        for _ in range(_DEEPEST):
+            file.seek(number * meta.size)
+            at, kind, count, overflow = _PAGE.unpack(file.read(_PAGE.size))
+            if at != number:
+                raise BoltError(f"found page {at}, wanted {number}")
+            if not kind & _IS_BRANCH or not count:
+                file.seek(number * meta.size)
+                page = file.read((overflow + 1) * meta.size)
+                return max((key for key, _ in _page(file, meta.size, page, 0)), default=None)
+            file.seek(number * meta.size + _PAGE.size + (count - 1) * _BRANCH.size)
+            _, _, number = _BRANCH.unpack(file.read(_BRANCH.size))
+        raise BoltError("found pages without an end")
     except (struct.error, RecursionError, MemoryError) as error:
         raise BoltError(f"found a damaged database ({error})") from error
 

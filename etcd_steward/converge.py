@@ -23,6 +23,7 @@ from etcd_steward.objections import reasons_against, to_do
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, Sight, refuse
+from etcd_steward.survivors import name_furthest
 from etcd_steward.work import Work
 
 __all__ = ["Converge"]
@@ -77,6 +78,7 @@ class Converge:
 
     def _make(self) -> Job:
         sight, plan = self.cluster_run.planned()
+        plan = name_furthest(self.cluster_run, sight, plan)
         job = make_job(sight, plan, self.now(), scope=self.scope)
         complaints = reasons_against(job) + self._mode(job) + self._unheard(job)
         complaints += unused(job) if self.scope == Scope() else []

@@ -13,9 +13,10 @@ import gevent
 from etcd_steward import versions
 from etcd_steward.answers import decoded
 from etcd_steward.backing_up import login_folder, revisions, upload
-from etcd_steward.backups import backup_folder, kept, unlike
+from etcd_steward.backups import backup_folder, digest, kept, unlike
 from etcd_steward.errors import Complaint
 from etcd_steward.schedule import job_script
+from etcd_steward.sealed import self_proved
 from etcd_steward.shell import Script, script
 from etcd_steward.snapshots import (
     AHEAD_OF_MEMBERS,
@@ -83,8 +84,8 @@ def choose_trial(
         return None, [Complaint(run.name, found, "one", "bring a host back, or widen --limit")]
     leader = sight.seen.leader if sight.seen else 0
     spare = min(able, key=lambda one: _own_id(sight, one) == leader)
-    own = Path(wanted).expanduser()
-    if wanted != "newest" and own.is_file():
+    own = None if wanted == "newest" else _own_file(sight, wanted)
+    if own is not None:
         return _from_controller(run.name, own, spare)
     jobs = [gevent.spawn(_listed, run, member) for member in able]
     gevent.joinall(jobs)
@@ -119,6 +120,15 @@ def choose_trial(
     if place is None or ((manifest, None) in places and not unlike(own, manifest)):
         return _from_controller(run.name, own, spare)
     return Trial(manifest, place, f"{place.settings.etcd_snapshot_dir}/{manifest.file}", here=False), []
+
+
+def _own_file(sight: Sight, wanted: str) -> Path | None:
+    """Find the file on the controller that is meant; one in its folder counts here where no manifest names it."""
+    own = Path(wanted).expanduser()
+    copied = backup_folder(sight.cluster.settings) / own.name
+    if own.is_file():
+        return own
+    return copied if copied.is_file() and not copied.with_suffix(".json").exists() else None
 
 
 def _believed(
@@ -211,9 +221,19 @@ def _untold(member: Member) -> Complaint:
 
 def _from_controller(cluster: str, path: Path, member: Member) -> tuple[Trial | None, list[Complaint]]:
     beside = path.with_suffix(".json")
-    manifest = Manifest.read(beside.read_text()) if beside.is_file() else None
+    if not beside.is_file():
+        sealed = self_proved(path, digest(path))
+        if sealed is not None:
+            return Trial(sealed, member, str(path), here=True), []
+        found = f"{path} without a manifest, and without etcd's own hash behind it"
+        cure = f"put the manifest that was written with it to {beside}, or choose a file that etcdctl saved"
+        return None, [Complaint(cluster, found, "a snapshot that can be proved", cure)]
+    manifest = Manifest.read(beside.read_text(errors="replace"))
     if manifest is None:
-        found, cure = f"{path} without a manifest", f"put the manifest that was written with it to {beside}"
+        found, cure = (
+            f"{beside} that is no manifest",
+            "bring back the one that was written with it, or move it aside",
+        )
         return None, [Complaint(cluster, found, "a snapshot that can be proved", cure)]
     problem = unlike(path, manifest)
     if problem:

@@ -9,7 +9,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.observed import HostState
 from etcd_steward.record import Record, still_open
 from etcd_steward.refused import BRING_BACK
-from etcd_steward.topology import Cluster, Member, member_id
+from etcd_steward.topology import Cluster, Member, listed_urls, member_id
 
 __all__ = ["form", "without_quorum"]
 
@@ -80,6 +80,18 @@ def form(  # noqa: PLR0911 - one return for each row of the table
             wanted,
             "find out where it comes from; nothing is done until then",
         )
+    moved = _moved(cluster, hosts, with_data)
+    if len(with_data) >= needed and len(cluster.members) > 1 and set(moved) == set(with_data):
+        told = ", ".join(f"{host}: {was}" for host, was in moved.items())
+        return _refuse(
+            cluster.name,
+            decisions,
+            "k",
+            f"other addresses of all members than they ran with last ({told}), by which they look for each other",
+            "addresses that some of them had",
+            "set etcd_address back; or, where the old addresses are gone, make the cluster anew out of its own data: "
+            f"run deploys/restore.py --data etcd_snapshot=from:{with_data[0]}",
+        )
     if len(with_data) >= needed:
         return Plan(
             decisions,
@@ -136,6 +148,17 @@ def _mend(hosts: Mapping[str, HostState], unknown: list[str], usual: str) -> str
     """Say what helps; one that is up and refuses us is not to be brought back."""
     cures = list(dict.fromkeys(hosts[host].mend for host in unknown))
     return usual if cures == [BRING_BACK] else f"{'; '.join(cures)}; then run again"
+
+
+def _moved(cluster: Cluster, hosts: Mapping[str, HostState], with_data: list[str]) -> dict[str, str]:
+    """Name the hosts whose members ran last with another peer URL than they are to have, and that URL."""
+    last = {host: listed_urls([hosts[host].listed]) for host in with_data}
+    return {
+        host: last[host][member.name]
+        for host in with_data
+        for member in [cluster.member(host)]
+        if last[host].get(member.name, member.peer_url) != member.peer_url
+    }
 
 
 def _resume(cluster: Cluster, hosts: Mapping[str, HostState], record: Record, unknown: list[str]) -> Plan:

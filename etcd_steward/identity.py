@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Identity", "parse_wal_head"]
+__all__ = ["Identity", "fields_of", "parse_wal_head"]
 
 _METADATA_RECORD = 1
 _LENGTH_MASK = (1 << 56) - 1
@@ -43,12 +43,12 @@ def parse_wal_head(head: bytes) -> Identity | None:
         record = head[position + 8 : position + 8 + length]
         if not length or len(record) < length:
             return None
-        fields = _fields(record)
+        fields = fields_of(record)
         if fields is None:
             return None
         if fields.get(1) == _METADATA_RECORD:
             metadata = fields.get(3)
-            ids = _fields(metadata) if isinstance(metadata, bytes) else None
+            ids = fields_of(metadata) if isinstance(metadata, bytes) else None
             if ids is None:
                 return None
             member, cluster = ids.get(1), ids.get(2)
@@ -57,7 +57,15 @@ def parse_wal_head(head: bytes) -> Identity | None:
     return None
 
 
-def _fields(message: bytes) -> dict[int, int | bytes] | None:
+def fields_of(message: bytes) -> dict[int, int | bytes] | None:
+    """Read the fields of a protobuf message, of the two kinds that etcd's log has.
+
+    Args:
+        message: the message.
+
+    Returns:
+        The value of each field by its number, of one that comes again the last; None where it is no such message.
+    """
     fields: dict[int, int | bytes] = {}
     position = 0
     while position < len(message):

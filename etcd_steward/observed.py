@@ -171,6 +171,11 @@ class Endpoint:
     unread: str = ""
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing listens on the member's port: it serves nobody, whatever its service manager says of it."""
+        return not self.healthy and "nothing listens" in self.error
+
+    @property
     def locked(self) -> str:
         """What etcd's authentication said where it refused us; empty where it did not: whoever says so serves."""
         told = (self.unread, self.denied, self.untold, self.error)
@@ -224,6 +229,7 @@ class HostState:
     certificates: dict[str, str] = field(default_factory=dict)
     settled: str = ""
     formed: bool = False
+    listed: str = ""
     started: dict[str, str] = field(default_factory=dict)
     record: dict[str, Any] | None = None
     service: Service = Service()

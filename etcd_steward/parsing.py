@@ -90,6 +90,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         certificates=_texts(told.get("pem", ())),
         settled=told.get("settled", [""])[0],
         formed="formed" in told,
+        listed=told.get("listed", [""])[0].strip().strip("'\""),
         started=dict(line.split(" ", 1) for line in told.get("started", ()) if " " in line),
         # One that cannot be read is not the same as none.
         record=(_json(told["record"][0]) or {}) if "record" in told else None,

@@ -23,6 +23,7 @@ from etcd_steward.restored import Restore
 from etcd_steward.restoring import choose_restore
 from etcd_steward.run import ClusterRun, Sight, refuse
 from etcd_steward.snapshots import Manifest
+from etcd_steward.survivors import give, releases_for
 
 if TYPE_CHECKING:
     from etcd_steward.topology import Member
@@ -132,7 +133,16 @@ class Restoration(Converge):
         return problem
 
     def _taken(self, survivor: Member) -> Manifest:
-        taken = take(self.cluster_run, self.cluster_run.name, survivor, "restore", quorum=False)
+        job = self.job()
+        state, first = job.sight.hosts[survivor.host], job.wanted[survivor.host].version
+        releases = releases_for(survivor, state, first)
+        taken = give(self.cluster_run, self.cluster_run.name, survivor, state, releases, first)
+        if taken.manifest is None and state.endpoint.status is not None:
+            # It has been running for longer than the quorum is lost, so it still answers.
+            logger.warning(
+                f"    {survivor.host}: {taken.problem}; so its running etcd gives what it has applied, without the end of its log"
+            )
+            taken = take(self.cluster_run, self.cluster_run.name, survivor, "restore", quorum=False)
         if taken.manifest is None:
             raise ValueError(taken.problem)
         misnamed = taken.manifest.misnamed(self.cluster_run.name, survivor.name)
@@ -175,7 +185,10 @@ def _unfit(job: Job, manifest: Manifest | None) -> list[Complaint]:
     """Complain of a snapshot that the release of some member does not start from."""
     if manifest is None:
         return []
-    found = versions.parse(manifest.version)
+    try:
+        found = versions.parse(manifest.version)
+    except ValueError:
+        return []  # the trial tells whether it starts
     return [
         Complaint(
             host,

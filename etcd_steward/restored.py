@@ -263,18 +263,20 @@ def switch(data_dir: str, wal_dir: str | None, ending: str) -> str:
 _UNCOUNTABLE = "compacted"
 
 
-def counted_again(line: str, wanted: int, revision: int) -> tuple[str, str]:
+def counted_again(line: str, wanted: int | None, revision: int) -> tuple[str, str]:
     """Judge what the restored cluster said when its keys were counted.
 
     Args:
         line: the line of `restored.sh`.
-        wanted: the keys that the manifest promises.
+        wanted: the keys that the manifest promises; None where it tells none.
         revision: at which they were counted.
 
     Returns:
         What is wrong, empty where nothing is; and else what to tell, a note where they could not be counted.
     """
     word, _, rest = line.partition(" ")
+    if word == "keys" and wanted is None:
+        return "", f"{rest} keys at revision {revision}; the manifest tells no number of them"
     if word == "keys" and rest == str(wanted):
         return "", f"{rest} keys at revision {revision}, as the manifest says"
     if word == "keys":

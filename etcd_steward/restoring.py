@@ -15,7 +15,9 @@ from etcd_steward.plan import foreign_etcds, unreadable
 from etcd_steward.record import Record
 from etcd_steward.restored import SURVIVOR, Restore, named, resume, unfinished
 from etcd_steward.standing import stand
+from etcd_steward.survivors import logs, reaches
 from etcd_steward.topology import Member
+from etcd_steward.wal import furthest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -195,12 +197,41 @@ def _anew(run: ClusterRun, sight: Sight, record: Record) -> Restore:
             "run deploys/backup.py, and restore what it takes, if that is what you want",
         )
         return Restore(record, complaints=(complaint,))
-    if not state.service.running or state.data.value != "complete":
+    if state.data.value != "complete":
         complaint = Complaint(
             survivor.host,
-            f"no running member with data (the service is {state.service.word}, the data {state.data.value})",
-            "a survivor that runs",
-            f"start its etcd, as it can give its data without a quorum; else {hint}",
+            f"no whole data ({state.data.value}{f': {state.data.missing}' if state.data.missing else ''})",
+            "a host with a member's data, whether its etcd runs or not",
+            hint,
         )
         return Restore(record, complaints=(complaint,))
-    return Restore(record, survivor=survivor, notes=tuple(notes))
+    told, complaints = _behind(run, sight, survivor)
+    return Restore(record, survivor=survivor, complaints=tuple(complaints), notes=(*notes, *told))
+
+
+def _behind(run: ClusterRun, sight: Sight, survivor: Member) -> tuple[list[str], list[Complaint]]:
+    """Compare the logs of all hosts that hold data: what a client was told of may only lie on the one that is furthest."""
+    identity = sight.hosts[survivor.host].data.identity
+    same = {
+        host
+        for host, state in sight.hosts.items()
+        if identity is not None
+        and state.data.identity is not None
+        and state.data.identity.cluster == identity.cluster
+    }
+    if len(same) < 2:  # noqa: PLR2004 - nobody to compare with
+        return [], []
+    known, unread = logs(run, sight)
+    ends = {host: log.end for host, log in known.items() if host in same}
+    notes = [f"{host}: its log cannot be compared ({why})" for host, why in unread.items() if host in same]
+    best = furthest(ends)
+    notes += [reaches(ends)] if ends else []
+    if survivor.host in best or not best:
+        return notes, []
+    # Consent to a restore is asked for by other doubts too, so it says nothing about this one.
+    hint = (
+        f"run with --data etcd_snapshot={SURVIVOR}{best[0].rpartition('/')[2]}; or, where its data cannot be used, "
+        "move it aside there by hand, so that nobody counts on it"
+    )
+    found = f"a log that others go beyond ({reaches(ends)})"
+    return notes, [Complaint(survivor.host, found, "the one that goes furthest", hint)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from etcd_steward.run import ClusterRun
 
 __all__ = [
+    "NO_ANSWER",
     "Status",
     "ask",
     "await_healthy",
@@ -387,6 +388,9 @@ _BEYOND_TLS = (
 )
 
 
+NO_ANSWER = "no answer in time"
+
+
 def why_unreached(said: str) -> str:
     """Judge what etcdctl said of a peer port.
 
@@ -400,4 +404,4 @@ def why_unreached(said: str) -> str:
         return refused.group(1).strip()
     if any(sign in said for sign in _BEYOND_TLS):
         return ""
-    return "no answer in time"
+    return NO_ANSWER

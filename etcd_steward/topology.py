@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,16 @@ from etcd_steward.errors import Complaint, shown
 from etcd_steward.settings import HOST_KEYS, Settings
 from etcd_steward.values import NAME, is_name
 
-__all__ = ["Cluster", "Member", "build_cluster", "cluster_id", "member_id", "member_name", "select_clusters"]
+__all__ = [
+    "Cluster",
+    "Member",
+    "build_cluster",
+    "cluster_id",
+    "listed_urls",
+    "member_id",
+    "member_name",
+    "select_clusters",
+]
 
 
 @dataclass(frozen=True)
@@ -318,3 +327,18 @@ def _doubles(members: list[Member]) -> list[Complaint]:
                 ),
             )
     return complaints
+
+
+def listed_urls(lists: Sequence[str]) -> dict[str, str]:
+    """Read the members of some `initial-cluster`: their peer URLs by name.
+
+    Args:
+        lists: as configurations have it.
+    """
+    return {
+        name: url
+        for text in lists
+        for part in text.split(",")
+        for name, _, url in [part.strip().partition("=")]
+        if url
+    }

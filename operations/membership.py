@@ -77,7 +77,10 @@ def started(run: Converge) -> Commands:
     action = job.plan.decisions[host.name].action
     left = job.works[host.name]
     state = job.sight.hosts[host.name]
-    if action not in {*MAKING, "start"} or not left.anything or (action == "start" and state.service.running):
+    # One that is started again and again runs for its service manager, and one without a leader serves nobody: both get
+    # what would mend them. One that serves is left alone while nobody knows of a quorum.
+    serving = action == "start" and state.service.running and not state.endpoint.silent
+    if action not in {*MAKING, "start"} or not left.anything or serving:
         host.noop("this member is not started here")
         return
     show_differences(left.files)
@@ -89,7 +92,7 @@ def started(run: Converge) -> Commands:
         return
     member = job.sight.cluster.member(host.name)
     made = contents(member, list(left.certificates), list(left.files), job.sight.credentials.pair)
-    stop = state.service.running and (left.restart or bool(made))
+    stop = state.service.running and (left.restart or left.link or bool(made))
     yield apply_command(
         member, state, left, job.wanted[host.name], made, stop=stop, start=stop or not state.service.running
     )

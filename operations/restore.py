@@ -98,7 +98,7 @@ def tried(run: Restoration) -> Commands:
         if wrong:
             return fail(state, host, f"{'; '.join(wrong)}, in {run.file}; next: restore another snapshot")
         host.log(
-            f"{manifest.file} holds {manifest.keys} keys of {manifest.time}, revision {manifest.revision}"
+            f"{manifest.file} holds {found.keys if manifest.keys is None else manifest.keys} keys of {manifest.time}, revision {manifest.revision}"
         )
         return True
 

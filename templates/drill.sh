@@ -2,7 +2,7 @@
 # Set before: arch seconds file sha256
 # It listens on sockets in a folder that only root can enter, so it needs neither ports nor certificates.
 inside() { # etcdctl's arguments
-  hear "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout=30m "$@"
+  hear "$bin_dir/etcdctl" --endpoints=unix://client:1 --dial-timeout=2s --command-timeout="$limit" "$@"
 }
 
 cleared() {
@@ -23,11 +23,21 @@ swept() {
   for left in "$folder"/.drill.*; do
     [ -d "$left" ] || continue
     left=$(cd "$left" && pwd -P)
-    for one in /proc/[0-9]*; do
-      if [ "$(readlink "$one/cwd")" = "$left" ]; then kill -KILL "${one#/proc/}"; fi
-    done
+    slain "$left"
     rm -rf "$left"
   done
+}
+
+# What was started there also lives on where only who watches over it was ended.
+slain() { # folder
+  for one in /proc/[0-9]*; do
+    if [ "$(readlink "$one/cwd")" = "$1" ] && [ "${one#/proc/}" != $$ ]; then kill -KILL "${one#/proc/}"; fi
+  done
+}
+
+# The cause of a crash, rather than the last line of its trace.
+ended_with() {
+  { grep -m 1 -E '^panic: |"level":"(panic|fatal)"' log || tail -n 1 log; } | head -c 400
 }
 
 restored() {
@@ -45,16 +55,25 @@ restored() {
   # From 3.6 on; it hashes what etcd itself does (measured with 3.6.16 and 3.7.3).
   hear "$bin_dir/etcdutl" hashkv data/member/snap/db ${at:+--rev="$at"} -w json || answer=
   proof=$answer
-  # By another name, so that nobody takes it for a member; and it ends by itself, whatever becomes of this script.
-  ln -s "$(readlink -f "$bin_dir/etcd")" throw-away
+  thrown
+}
+
+# Starts an etcd on what lies in the folder, by another name, so that nobody takes it for a member, and waits until it has
+# applied all of its log; it ends by itself, whatever becomes of this script.
+thrown() { # more flags
+  ln -sf "$(readlink -f "$bin_dir/etcd")" throw-away
   (
     # shellcheck disable=SC3045 # dash and busybox have it
     ulimit -c 0
-    exec env -i PATH="$PATH" GOMAXPROCS=1 ${arch:+"ETCD_UNSUPPORTED_ARCH=$arch"} nice -n 19 timeout -s KILL 3600 ./throw-away \
+    # Whatever it may know of its peers, it reaches nobody: there is no proxy at that port.
+    exec env -i PATH="$PATH" GOMAXPROCS=1 HTTP_PROXY=http://127.0.0.1:1 HTTPS_PROXY=http://127.0.0.1:1 \
+      ${arch:+"ETCD_UNSUPPORTED_ARCH=$arch"} nice -n 19 timeout -s KILL 3600 ./throw-away \
       --name drill --data-dir data --log-level error --listen-client-urls unix://client:1 --advertise-client-urls unix://client:1 \
-      --listen-peer-urls unix://peer:1 --initial-advertise-peer-urls unix://peer:1 --initial-cluster drill=unix://peer:1
+      --listen-peer-urls unix://peer:1 --initial-advertise-peer-urls unix://peer:1 --initial-cluster drill=unix://peer:1 "$@"
   ) >log 2>&1 9>&- &
   pid=$!
+  # One that does not serve yet may take a question and never answer it.
+  limit=4s
   IFS=. read -r up _ </proc/uptime
   until=$((up + seconds))
   while :; do
@@ -69,7 +88,7 @@ restored() {
     fi
     IFS=. read -r up _ </proc/uptime
     if [ "$up" -ge "$until" ] || ! readlink "/proc/$pid/exe" >/dev/null; then
-      broken "found no etcd running on it after $seconds s ($(tail -n 1 log)), wanted one; next: take another snapshot"
+      broken "found no etcd running on it after $seconds s ($(ended_with)), wanted one; next: take another snapshot"
       return 1
     fi
     sleep 0.2 2>/dev/null || sleep 1
@@ -77,6 +96,7 @@ restored() {
 }
 
 counted() {
+  limit=30m
   if [ -n "$status" ]; then
     release=$(lines "$status" | word version) at=$(lines "$status" | number revision)
   else
@@ -96,6 +116,9 @@ counted() {
   [ -n "$(lines "$answer" | number compact_revision)" ] || inside endpoint hashkv -w json || :
   hash=$(lines "$answer" | number hash) compacted=$(lines "$answer" | number compact_revision)
   if [ -z "$hash" ]; then hash=$(lines "$proof" | number hash) compacted=$(lines "$proof" | number compactRevision); fi
+}
+
+told() {
   say "restored {\"version\":\"$release\",\"revision\":$at,\"keys\":$keys,\"hash\":${hash:-null},\"compact_revision\":${compacted:-null}}"
 }
 
@@ -103,6 +126,6 @@ drill() {
   pid='' area=''
   trap cleared EXIT
   trap 'exit 1' HUP INT TERM
-  proved && restored && counted
+  proved && restored && counted && told
   cleared
 }

@@ -37,7 +37,8 @@ for file in $certificates; do
   [ -f "$file" ] && awk -v file="$file" '{ print "pem " file " " substr($0, 1, 32) (length($0) > 32 ? "|" substr($0, 33) : "") }' "$file"
 done
 [ -f "$config" ] && { sum=$(sed -E "/$unsettled/d" "$config" | sha256sum); say "settled ${sum%% *}"
-  grep -qE '^( *- --)?initial-cluster-state(: |=)existing' "$config" && say "formed"; }
+  grep -qE '^( *- --)?initial-cluster-state(: |=)existing' "$config" && say "formed"
+  sed -n "s/^initial-cluster: *//p; s/^ *- *['\"]\{0,1\}--initial-cluster=//p" "$config" | while IFS= read -r line; do say "listed $line"; done; }
 [ -z "$pod" ] && [ -f /run/etcd-steward/started-with ] && while IFS= read -r line; do say "started $line"; done </run/etcd-steward/started-with
 [ -f "$record" ] && say "record $(cat "$record")"
 if [ -n "$pod" ]; then

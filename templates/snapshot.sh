@@ -85,13 +85,20 @@ once() { # origin
       return 2
       ;;
   esac
+  cluster_id=$(printf '%016x' "$(lines "$status" | number cluster_id)") member_id=$(printf '%016x' "$(lines "$status" | number member_id)")
+  release=$(lines "$status" | word version) keys=${keys:-0}
+  described "$1"
+}
+
+# Names the snapshot in $work/db and writes its manifest beside it.
+described() { # origin
   now=$(date +%s)
   name=$cluster-$member-$(date -u -d "@$now" +%Y%m%dT%H%M%SZ)-r$at
   [ ! -e "$folder/$name.db" ] || name=$name-$$
-  printf '{"written by":"etcd-steward","file":"%s","sha256":"%s","size":%s,"revision":%s,"keys":%s,"hash":%s,"compact_revision":%s,"total_keys":%s,"cluster":"%s","cluster_id":"%016x","member":"%s","member_id":"%016x","version":"%s","time":"%s","seconds":%s,"origin":"%s"}\n' \
-    "$name.db" "$(digest <"$work/db")" "$(stat -c %s "$work/db")" "$at" "${keys:-0}" "${hash:-null}" "${compacted:-null}" \
-    "$total" "$cluster" "$(lines "$status" | number cluster_id)" "$member" "$(lines "$status" | number member_id)" \
-    "$(lines "$status" | word version)" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json" && grep -q '}$' "$work/json" ||
+  printf '{"written by":"etcd-steward","file":"%s","sha256":"%s","size":%s,"revision":%s,"keys":%s,"hash":%s,"compact_revision":%s,"total_keys":%s,"cluster":"%s","cluster_id":"%s","member":"%s","member_id":"%s","version":"%s","time":"%s","seconds":%s,"origin":"%s"}\n' \
+    "$name.db" "$(digest <"$work/db")" "$(stat -c %s "$work/db")" "$at" "${keys:-null}" "${hash:-null}" "${compacted:-null}" \
+    "$total" "$cluster" "$cluster_id" "$member" "$member_id" \
+    "$release" "$(date -u -d "@$now" +%Y-%m-%dT%H:%M:%SZ)" "$now" "$1" >"$work/json" && grep -q '}$' "$work/json" ||
     { broken "found no way to write $work/json, wanted the manifest there; next: look at the disk"; return 2; }
 }
 
@@ -197,6 +204,11 @@ snapshot() { # origin: scheduled is taken only when due
   tidy
   if [ "$1" = scheduled ] && ! due; then say "none is due"; return 0; fi
   take "$1" || return 1
+  finished
+}
+
+# Tells what was taken, takes away what has had its time, and calls the operator's command.
+finished() {
   made=$folder/$name
   say "taken $(cat "$made.json")"
   prune

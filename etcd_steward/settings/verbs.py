@@ -55,7 +55,7 @@ class VerbSettings(Keys):
     etcd_snapshot_command: Line | None = key(
         None,
         "Shell command on the host after each snapshot; $ETCD_SNAPSHOT and $ETCD_SNAPSHOT_MANIFEST are its files.",
-        'rclone copy "$ETCD_SNAPSHOT" remote:etcd',
+        'rclone copy "$ETCD_SNAPSHOT" remote:etcd && rclone copy "$ETCD_SNAPSHOT_MANIFEST" remote:etcd',
     )
     etcd_backup_dir: Line = key(
         "backups", "Folder on the controller that deploys/backup.py copies snapshots to.", "/srv/backups/etcd"

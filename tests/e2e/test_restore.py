@@ -131,7 +131,7 @@ def test_after_the_loss_of_two_of_three_disks_the_survivor_gives_what_nobody_bac
         )
     try:
         site.etcd("-y").refused("deploys/restore.py")
-        restore(site, f"from:{lost[0].name}").refused("no running member with data")
+        restore(site, f"from:{lost[0].name}").refused("no whole data")
         outcome = restore(site, f"from:{survivor.name}").succeeded()
     finally:
         for host in lost:

@@ -274,6 +274,42 @@ def test_f02_the_consent_to_start_empty_ends_when_a_newcomer_has_its_data(tmp_pa
     assert f"rm -f {MAY_START_EMPTY}" in commands[given + 1 :]
 
 
+def crashing(world, *hosts):
+    """Let members be started again and again with a configuration that ends them: nothing listens, and no quorum answers."""
+    silent = "etcd health no connection refused: nothing listens on https://127.0.0.1:2379"
+    for host in hosts:
+        world.show(host, "unhealthy")
+        world.hosts[host].lines = [
+            silent if line.startswith("etcd health") else _other(line) for line in world.hosts[host].lines
+        ]
+
+
+def _other(line):
+    if line.startswith("file ") and line.endswith("/conf.yml"):
+        return " ".join(["file", "0" * 64, *line.split()[2:]])
+    return f"started config {'0' * 64}" if line.startswith("started config ") else line
+
+
+def test_members_that_are_started_again_and_again_get_what_mends_them_without_a_quorum(world):
+    crashing(world, *HOSTS)
+    living = Living(world)
+    result = run_deploy(living.hosts, etcd)
+    assert (result.refused, result.failed) == ("", set()), result.log
+    assert sorted(living.happened("stop")) == sorted(living.happened("start")) == list(HOSTS)
+
+
+def test_without_a_quorum_members_that_serve_are_not_restarted_together(world):
+    crashing(world, *HOSTS)
+    for host in (N1, N2):
+        world.hosts[host].lines = [
+            "etcd health no context deadline exceeded" if line.startswith("etcd health") else line
+            for line in world.hosts[host].lines
+        ]
+    living = Living(world)
+    run_deploy(living.hosts, etcd)
+    assert living.happened("stop") == [N3]
+
+
 # Members that are down, and something due elsewhere.
 
 REPLACED = {**SLOWER, "etcd_replace": "n2"}

@@ -18,6 +18,8 @@ from etcd_steward.record import Record
 from etcd_steward.restored import incoming, restored_already, staged_revision, unfinished
 from etcd_steward.restoring import choose_restore
 from etcd_steward.snapshots import Manifest
+from etcd_steward.survivors import Log
+from etcd_steward.wal import LogEnd
 from tests.engine.fakes import World
 
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
@@ -381,13 +383,46 @@ def test_a_restored_cluster_is_not_restored_again_unless_its_id_is_typed_in(worl
     assert restored_already(replace(sight, seen=None)) is None
 
 
-def test_only_a_running_survivor_gives_its_data_and_only_without_a_quorum(world):
-    survivor = configured(world.sight(), etcd_snapshot="from:n2")
+def reaching(monkeypatch, **indexes):
+    ends = {f"@fake/{name}": LogEnd(3, index, 0, 3, 1, 8, 7) for name, index in indexes.items()}
+    told = {host: Log("0-0.wal", end, "ab" * 32) for host, end in ends.items()}
+    monkeypatch.setattr(restoring, "logs", lambda *_: (told, {}))
+
+
+def test_whoever_holds_data_gives_it_whether_its_etcd_runs_or_not_and_only_without_a_quorum(
+    world, monkeypatch
+):
+    reaching(monkeypatch, n1=9, n2=9, n3=9)
+    survivor = configured(world.sight(), etcd_snapshot="from:n1")
     assert any("a cluster with a quorum" in told for told in sentences(survivor))
-    alone = replace(survivor, seen=None)
-    assert choose_restore(Run(), alone).survivor.name == "n2"
-    assert "no running member with data" in sentences(lost(world, etcd_snapshot="from:n2"))[0]
-    assert "no host n7" in sentences(configured(alone, etcd_snapshot="from:n7"))[0]
+    restore = choose_restore(Run(), lost(world, etcd_snapshot="from:n1"))
+    assert (restore.survivor.name, restore.complaints) == ("n1", ())
+    for condition in ({}, {"processes": world.sight().hosts[N1].processes}):
+        sight = host_of(lost(world, etcd_snapshot="from:n1"), N1, **condition)
+        assert choose_restore(Run(), sight).survivor.name == "n1"
+    for data in (Data("empty"), Data("half", None, "the database (member/snap/db)")):
+        found = sentences(host_of(lost(world, etcd_snapshot="from:n1"), N1, data=data))
+        assert any("no whole data" in one for one in found)
+    assert "no host n7" in sentences(lost(world, etcd_snapshot="from:n7"))[0]
+
+
+def test_of_several_who_hold_data_the_furthest_gives_it_and_consent_to_the_restore_is_none_to_this(
+    world, monkeypatch
+):
+    reaching(monkeypatch, n1=11, n2=9, n3=11)
+    number = f"{world.sight().hosts[N2].data.identity.cluster:016x}"
+    sight = stopped(world, etcd_snapshot="from:n2", etcd_restore_over=number)
+    (told,) = sentences(sight)
+    assert "@fake/n1: term 3, index 11 (furthest), @fake/n3: term 3, index 11 (furthest)" in told
+    assert "etcd_snapshot=from:n1" in told
+    restore = choose_restore(Run(), configured(sight, etcd_snapshot="from:n3"))
+    assert not restore.complaints
+    assert any("index 11 (furthest)" in note for note in restore.notes)
+    # One that cannot be read is told, and hinders nobody.
+    monkeypatch.setattr(restoring, "logs", lambda *_: ({}, {N1: "no", N2: "no"}))
+    restore = choose_restore(Run(), sight)
+    assert not restore.complaints
+    assert sum("cannot be compared" in note for note in restore.notes) == 2
 
 
 @pytest.mark.parametrize(
@@ -396,3 +431,46 @@ def test_only_a_running_survivor_gives_its_data_and_only_without_a_quorum(world)
 )
 def test_the_revision_of_restored_data_is_read_from_json_alone(proof, revision):
     assert staged_revision(proof) == revision
+
+
+OLD = ",".join(f"n{number}=https://203.0.113.{number}:2380" for number in (1, 2, 3))
+
+
+def answering(monkeypatch, said):
+    """Let whoever is asked for the members tell their old addresses, and old addresses say something when they are tried."""
+
+    def ask(_run, _host, question):
+        if "for peer in $peers" not in question + "":
+            return [OLD]
+        return [f"peer https://203.0.113.{number}:2380 {said}" for number in (1, 2, 3)] if said else []
+
+    monkeypatch.setattr(elsewhere, "ask", ask)
+
+
+def test_members_whose_data_lies_on_these_hosts_are_known_to_be_there_whatever_their_addresses_were(
+    world, monkeypatch
+):
+    number = f"{world.sight().hosts[N1].data.identity.cluster:016x}"
+    sight = stopped(world, etcd_snapshot="from:n1", etcd_restore_over=number)
+    reaching(monkeypatch, n1=9, n2=9, n3=9)
+    answering(monkeypatch, "Error while dialing: dial tcp 203.0.113.1:2380: connect: no route to host")
+    assert sentences(sight) == []
+    # One that has no data here may run anywhere.
+    (told,) = sentences(host_of(sight, N3, data=Data("empty")))
+    assert "the known member n3" in told
+
+
+@pytest.mark.parametrize(
+    "said", ["rpc error: code = Unimplemented", "x509: certificate signed by unknown", ""]
+)
+def test_an_old_address_at_which_somebody_answers_or_that_nobody_could_try_forbids_it(
+    world, monkeypatch, said
+):
+    number = f"{world.sight().hosts[N1].data.identity.cluster:016x}"
+    sight = stopped(world, etcd_snapshot="from:n1", etcd_restore_over=number)
+    reaching(monkeypatch, n1=9, n2=9, n3=9)
+    answering(monkeypatch, said)
+    told = sentences(sight)
+    assert len(told) == 3
+    assert all("where n" in one for one in told)
+    assert sentences(configured(sight, etcd_restore_without=["n1", "n2", "n3"])) == []

@@ -207,9 +207,10 @@ def test_every_fragment_that_asks_etcd_is_asked_here_or_in_a_test_of_its_own() -
         for path in (ROOT / "templates").glob("*.sh")
         if re.search(r"^[^#]*\b(ctl|become_ctl|healthy|hear) ", path.read_text(), re.MULTILINE)
     }
-    # tests/unit: test_observed and below, test_shell, test_snapshot_job, test_drilling, test_gates, test_talk.
+    # tests/unit: test_observed and below, test_shell, test_snapshot_job, test_drilling, test_gates, test_talk, test_survivors.
     elsewhere = {
         "ctl.sh", "probe.sh", "defragment.sh", "snapshot.sh", "drill.sh", "restore.sh", "v2store.sh",
+        "survivor.sh",
         "peers.sh", "shown.sh", "flannel-ready.sh",
     }  # fmt: skip
     assert asking - elsewhere == set(QUESTIONS)
