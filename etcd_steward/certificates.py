@@ -141,15 +141,36 @@ class CertificateFacts:
 def pair(certificate_pem: str, key_pem: str) -> Pair:
     """Bind a certificate to its key by the comment line `# key-sha256 <hex>`.
 
+    What stands in the file besides certificates stays behind: a key beside them would lie open on every host.
+
     Args:
-        certificate_pem: The certificate, with or without such a line.
+        certificate_pem: The certificate and those that follow it, with whatever else stands in the file.
         key_pem: The key exactly as it will be written.
 
     Returns:
-        The two, the certificate with the right first line.
+        The two; the certificates written anew from what was read, with the right first line.
+
+    Raises:
+        PkiError: One of the certificates cannot be read.
     """
     digest = hashlib.sha256(key_pem.encode()).hexdigest()
-    return Pair(f"# key-sha256 {digest}\n{_KEY_COMMENT.sub('', certificate_pem)}", key_pem)
+    certificates = bundle(certificate_pem)
+    if not certificates:
+        raise PkiError("found no readable certificate, wanted PEM; next: replace the file")
+    return Pair(f"# key-sha256 {digest}\n{''.join(one.pem for one in certificates)}", key_pem)
+
+
+def key_text(key: CertificateIssuerPrivateKeyTypes) -> str:
+    """Write a private key the one way in which keys are written: PKCS #8, without a passphrase.
+
+    Args:
+        key: The key.
+
+    Returns:
+        Its PEM.
+    """
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, plain).decode()
 
 
 def read_certificate(pem: str) -> CertificateFacts | None:

@@ -15,6 +15,7 @@ from etcd_steward.clusters import clients_of
 from etcd_steward.control_planes import BUNDLE
 from etcd_steward.credentials import self_made
 from etcd_steward.errors import Complaint
+from etcd_steward.parsing import whole_line
 from etcd_steward.shell import script
 from etcd_steward.talk import seek
 from etcd_steward.topology import member_name
@@ -69,7 +70,7 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> list[ClientFiles]:
     if not bundles:
         return []
     files = [path for _, one in bundles for path in (one.ca, one.certificate)]
-    lines, problem = seek(run, name, script("client-look.sh", files=files), list)
+    lines, problem = seek(run, name, script("certificates.sh", "client-look.sh", files=files), list)
     if lines is None:
         return _unseen(name, bundles, problem)
     if lines[-1:] != ["end"]:
@@ -77,7 +78,7 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> list[ClientFiles]:
     pems: dict[str, str] = {}
     for line in lines[:-1]:
         path, _, text = line.removeprefix("pem ").partition(" ")
-        pems[path] = pems.get(path, "") + f"{text}\n"
+        pems[path] = pems.get(path, "") + f"{whole_line(text)}\n"
     found = [
         ClientFiles(name, verb, one, pems.get(one.ca, ""), pems.get(one.certificate, ""))
         for verb, one in bundles

@@ -227,6 +227,7 @@ def look_at_hosts(run: ClusterRun, settings: Mapping[str, Settings]) -> dict[str
 def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
     question = script(
         "service.sh",
+        "certificates.sh",
         "flannel-look.sh",
         glue=settings.etcd_flannel_glue,
         dockerd=program_of(settings.etcd_flannel_dockerd or ""),

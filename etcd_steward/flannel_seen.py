@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from etcd_steward.docker_unit import Docker, parse_unit
 from etcd_steward.flannel_leases import SubnetFile, read_subnet_file
 from etcd_steward.observed import File, Service
-from etcd_steward.parsing import read_service
+from etcd_steward.parsing import read_service, whole_line
 
 __all__ = ["Seen", "parse_look"]
 
@@ -107,7 +107,7 @@ def parse_look(lines: Sequence[str]) -> Seen:
         service=read_service(told["init"][0], told.get("service", [])),
         started=started[0],
         started_pair=started[1],
-        certificate="".join(f"{line}\n" for line in told.get("pem", ())),
+        certificate="".join(f"{whole_line(line)}\n" for line in told.get("pem", ())),
         subnet=read_subnet_file(told.get("env", ())),
         addresses=tuple(
             (name, address) for name, _, address in (line.partition(" ") for line in told.get("address", ()))

@@ -20,7 +20,7 @@ from etcd_steward.observed import (
 )
 from etcd_steward.snapshots import read_all
 
-__all__ = ["parse_probe", "read_service"]
+__all__ = ["parse_probe", "read_service", "whole_line"]
 
 _SHELL = "look at what the login's shell prints there, and whether it lets commands run"
 
@@ -149,9 +149,13 @@ def _texts(lines: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for line in lines:
         path, _, text = line.partition(" ")
-        whole = text[:_PART] + text[_PART:].removeprefix("|")
-        texts[path] = texts.get(path, "") + whole + "\n"
+        texts[path] = texts.get(path, "") + whole_line(text) + "\n"
     return texts
+
+
+def whole_line(text: str) -> str:
+    """Put the two parts of a certificate's line together, see `templates/certificates.sh`."""
+    return text[:_PART] + text[_PART:].removeprefix("|")
 
 
 def _json(text: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from etcd_steward.certificates import (
     PkiError,
     Role,
     bundle,
+    key_text,
     pair,
     public_key_bytes,
     read_certificate,
@@ -220,7 +221,13 @@ def _ready_pair(certificate_path: Path, key_path: Path) -> Pair:
             f"{key_path}: found the key of another certificate, wanted that of {certificate_path.name}'s "
             "first one; next: put the host's own certificate first, or replace the key"
         )
-    return pair(certificate_pem, key_pem)
+    # Both are written anew from what was read, so that nothing else that stands in the files goes to a host.
+    if not bundle(certificate_pem):
+        raise PkiError(
+            f"{certificate_path}: found a certificate behind the first one that cannot be read, "
+            "wanted a chain of certificates; next: replace the file"
+        )
+    return pair(certificate_pem, key_text(key))
 
 
 def _key(path: Path, pem: str, environ: Mapping[str, str] | None) -> CertificateIssuerPrivateKeyTypes:
@@ -278,10 +285,13 @@ def _may_sign(certificate: x509.Certificate) -> bool:
 
 
 def _text(path: Path) -> str:
-    try:
-        # Bytes, so that the key's digest is that of the file: text mode would change line ends.
-        return path.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise PkiError(
-            f"{path}: found bytes that are not text, wanted PEM; next: convert the file to PEM"
-        ) from None
+    content = path.read_bytes()
+    if b"-----BEGIN " not in content:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            raise PkiError(
+                f"{path}: found bytes that are not text, wanted PEM; next: convert the file to PEM"
+            ) from None
+    # PEM is ASCII; what people write around it may be in any encoding, and begin with a mark of it.
+    return content.decode("utf-8-sig", errors="replace")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
@@ -24,6 +24,7 @@ from etcd_steward.certificates import (
     bundle,
     canonical_names,
     days_left,
+    key_text,
     pair,
     read_certificate,
 )
@@ -159,10 +160,7 @@ def issue(authority: Authority, spec: LeafSpec, *, now: datetime) -> Pair:
     # Ed25519 brings its own hash; only a brought CA can have such a key.
     edwards = isinstance(authority.key, ed25519.Ed25519PrivateKey)
     certificate = builder.sign(authority.key, None if edwards else hashes.SHA256())
-    key_pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    return pair(certificate.public_bytes(serialization.Encoding.PEM).decode(), key_pem)
+    return pair(Authority(certificate).pem, key_text(key))
 
 
 def differences(

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pyinfra.api import FactBase, StringCommand
 
 from etcd_steward.observed import File
+from etcd_steward.parsing import whole_line
+from etcd_steward.shell import script
 
-__all__ = ["Digests", "Texts"]
+__all__ = ["Chain", "Digests", "Texts"]
 
 
 class Digests(FactBase[Mapping[str, File]]):
@@ -33,6 +35,24 @@ class Digests(FactBase[Mapping[str, File]]):
         """Read the lines: digest, mode, owner, path."""
         fields = (line.split(" ", 3) for line in output)
         return {path: File(digest, mode, owner, ours=True) for digest, mode, owner, path in fields}
+
+
+class Chain(FactBase[list[str]]):
+    """Returns the lines of the certificates in one file, and nothing else that stands there."""
+
+    default = list
+
+    def command(self, path: str) -> StringCommand:
+        """Make the command.
+
+        Args:
+            path: an absolute path.
+        """
+        return StringCommand(script("certificates.sh") + f"\ncertificates_in {shlex.quote(path)} pem")
+
+    def process(self, output: list[str]) -> list[str]:
+        """Put the parts of the lines together."""
+        return [whole_line(line.partition(" ")[2]) for line in output]
 
 
 class Texts(FactBase[list[str]]):

@@ -44,6 +44,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "pod-look.sh",
         "asked.sh",
         "node-look.sh",
+        "certificates.sh",
         "probe.sh",
         user=settings.run_as[0],
         group=settings.run_as[1],

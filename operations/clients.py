@@ -12,7 +12,7 @@ from pyinfra.facts.server import Arch
 from etcd_steward import versions
 from etcd_steward.archives import archive
 from etcd_steward.errors import Complaint, complaints_text
-from etcd_steward.facts.files import Digests, Texts
+from etcd_steward.facts.files import Chain, Digests
 from etcd_steward.failing import failing
 from etcd_steward.observed import holds
 from etcd_steward.operations import release
@@ -80,7 +80,7 @@ def delivered(client: ClientRun, bundle: Bundle, shared: str = "") -> Commands:
     """
     host = context.host
     found = host.get_fact(Digests, paths=bundle.paths)
-    pem = "".join(f"{line}\n" for line in host.get_fact(Texts, path=bundle.certificate))
+    pem = "".join(f"{line}\n" for line in host.get_fact(Chain, path=bundle.certificate))
     reasons = client.reasons(bundle, pem, found)
     copied = [*reasons, f"the pair of {shared}"]
     # It works as it is: a controller that cannot sign leaves it.

@@ -1,6 +1,4 @@
-# Tells the certificates in some files of a client; none of them is a secret.
+# Tells the certificates in some files of a client; needs certificates.sh.
 # Set before: files
-for file in $files; do
-  [ ! -f "$file" ] || awk -v file="$file" '{ print "pem " file " " $0 }' "$file"
-done
+for file in $files; do certificates_in "$file" "pem $file"; done
 echo end

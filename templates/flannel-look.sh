@@ -1,5 +1,5 @@
 # Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
-# Needs service.sh.
+# Needs service.sh and certificates.sh.
 # Set before: glue dockerd dir bin_dir files certificate service modules sysctls device port
 say "look 1"
 say "uid $(id -u)"
@@ -31,7 +31,7 @@ if command -v ufw >/dev/null 2>&1 && LC_ALL=C ufw status 2>/dev/null | grep -q '
   say "firewall ufw $open"
 fi
 [ -f /run/flannel/started-with ] && while read -r line _; do say "started $line"; done </run/flannel/started-with
-while IFS= read -r line; do say "pem $line"; done 2>/dev/null <"$certificate"
+certificates_in "$certificate" pem
 [ -f /run/flannel/subnet.env ] && while IFS= read -r line; do say "env $line"; done </run/flannel/subnet.env
 ip -o addr show 2>/dev/null | awk '{ split($4, a, "/"); print "address " $2 " " a[1] }'
 [ -d "/sys/class/net/$device" ] && say "device $device"

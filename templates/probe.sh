@@ -1,4 +1,5 @@
-# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails; needs ctl.sh, newest.sh, processes.sh and service.sh.
+# Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails.
+# Needs ctl.sh, newest.sh, processes.sh, service.sh and certificates.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -31,11 +32,7 @@ for file in $files; do
     grep -q "$marker" "$file" 2>/dev/null || say "unmarked $file"
   elif [ -e "$file" ]; then say "file other 0 - $file"; fi
 done
-# A certificate holds its public key, as the key's file does: so its lines are told in two parts, and no long run of a
-# key's base64 ever shows in an output.
-for file in $certificates; do
-  [ -f "$file" ] && awk -v file="$file" '{ print "pem " file " " substr($0, 1, 32) (length($0) > 32 ? "|" substr($0, 33) : "") }' "$file"
-done
+for file in $certificates; do certificates_in "$file" "pem $file"; done
 [ -f "$config" ] && { sum=$(sed -E "/$unsettled/d" "$config" | sha256sum); say "settled ${sum%% *}"
   grep -qE '^( *- --)?initial-cluster-state(: |=)existing' "$config" && say "formed"
   sed -n "s/^initial-cluster: *//p; s/^ *- *['\"]\{0,1\}--initial-cluster=//p" "$config" | while IFS= read -r line; do say "listed $line"; done; }

@@ -68,12 +68,12 @@ class App:
                 f"{hashlib.sha256(text.encode()).hexdigest()} {mode} {owner} {path}"
                 for path, (text, mode, owner) in self.files.items()
             ]
-        if 'print "pem "' in command:
+        if "Tells the certificates in some files of a client" in command:
             asked = value(command, "files").split()
             pems = [(path, self.files[path][0]) for path in asked if path in self.files]
             return [*(f"pem {path} {line}" for path, pem in pems for line in pem.splitlines()), "end"]
-        if "|| cat " in command:
-            return self.files.get(CERTIFICATE, ("", "", ""))[0].splitlines()
+        if "certificates_in /" in command:
+            return [f"pem {line}" for line in self.files.get(CERTIFICATE, ("", "", ""))[0].splitlines()]
         if "reached $endpoint" in command:
             urls = [one.client_url for one in self.world.cluster.members]
             return [

@@ -192,10 +192,10 @@ class Net:
                 f"{hashlib.sha256(text.encode()).hexdigest()} {mode} root:root {path}"
                 for path, (text, mode) in self.bundle(host).items()
             ]
-        if "|| cat " in command:
+        if "certificates_in /" in command:
             files = self.bundle(host)
-            path = command.rsplit(" ", 1)[1].strip("'\"")
-            return files.get(path, ("", ""))[0].splitlines()
+            path = command.rpartition("certificates_in ")[2].split()[0].strip("'\"")
+            return [f"pem {line}" for line in files.get(path, ("", ""))[0].splitlines()]
         if "reached $endpoint" in command:
             return [f"reached {one.client_url}" for one in self.world.cluster.members]
         return []

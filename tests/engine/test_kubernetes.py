@@ -66,8 +66,8 @@ class Front:
             return [f"{self.world.version} {'0' * 64}"]
         if "for file in" in command and "sha256sum" in command and "put() {" not in command:
             return digests(files)
-        if "|| cat " in command:
-            return files.get(CERTIFICATE, ("", "", ""))[0].splitlines()
+        if "certificates_in /" in command:
+            return [f"pem {line}" for line in files.get(CERTIFICATE, ("", "", ""))[0].splitlines()]
         if "reached $endpoint" in command:
             urls = [one.client_url for one in self.world.cluster.members]
             return [f"down {url} refused" if url == self.deaf else f"reached {url}" for url in urls]

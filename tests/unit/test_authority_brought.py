@@ -181,13 +181,27 @@ def test_ready_made_pairs_are_taken_and_bound_to_their_keys(ready, brought):
         assert reasons == []
 
 
-def test_a_key_with_other_line_ends_keeps_its_very_bytes(ready):
+def test_a_key_with_other_line_ends_is_written_with_those_that_a_host_can_be_given(ready):
     path = ready / "server-key.pem"
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    plain = path.read_text()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     made = ready_made(ready.parent, "m1")["server"]
-    assert made.key_pem.encode() == path.read_bytes()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert read_certificate(made.certificate_pem).key_sha256 == digest
+    assert made.key_pem == plain
+    assert read_certificate(made.certificate_pem).key_sha256 == hashlib.sha256(plain.encode()).hexdigest()
+
+
+def test_a_key_in_the_file_of_the_certificate_stays_on_the_controller(ready):
+    key, path = (ready / "server-key.pem").read_text(), ready / "server.pem"
+    for text in (path.read_text() + key, key + path.read_text()):
+        path.write_text(text)
+        made = ready_made(ready.parent, "m1")["server"]
+        assert "PRIVATE" not in made.certificate_pem
+        assert key.splitlines()[1] not in made.certificate_pem
+
+
+def test_an_authority_with_text_in_another_encoding_is_taken(brought):
+    brought.paths[0].write_bytes("Straße\n".encode("latin-1") + brought.client.pem.encode())
+    assert brought.read().client.pem == brought.client.pem
 
 
 def test_the_chain_behind_a_ready_made_certificate_is_kept(ready, brought):

@@ -72,7 +72,8 @@ def test_a_certificate_with_one_bit_flipped_is_never_a_crash_and_never_kept():
     for place in range(len(der) * 8):
         damaged = bytearray(der)
         damaged[place // 8] ^= 1 << place % 8
-        text = pair(ssl.DER_cert_to_PEM_cert(bytes(damaged)), _SAMPLE.key_pem).certificate_pem
+        comment = _SAMPLE.certificate_pem.partition("\n")[0]
+        text = f"{comment}\n{ssl.DER_cert_to_PEM_cert(bytes(damaged))}"
         assert judge(Pair(text, _SAMPLE.key_pem), spec(), _SAMPLE_CA) != [], place
         assert len(f"{bundle(text)}") > 0
 
