@@ -63,6 +63,11 @@ def restore(site: Site, snapshot: object, *flags: str, **settings: object) -> Ou
     return site.run("-y", *flags, *data, "deploys/restore.py")
 
 
+def stop_everywhere(site: Site) -> None:
+    for host in site.hosts:
+        host.run({"systemd": "systemctl stop etcd", "openrc": "rc-service etcd stop"}[host.init])
+
+
 def aside(host: Host) -> list[str]:
     return host.run("cd /var/lib; ls -d etcd/member.* etcd-log/wal.*", check=False).stdout.split()
 
@@ -120,6 +125,33 @@ def test_a_host_that_fails_stops_the_restore_and_the_same_command_finishes_it(si
     site.etcd("-y").unchanged()
 
 
+def test_members_that_are_held_up_or_stopped_with_their_data_are_restored_over_only_by_their_clusters_id(
+    site: Site,
+) -> None:
+    """A machine that is held up for a while, and one whose services are stopped, have lost nothing."""
+    snapshot = backup(site)
+    site.put(site.hosts[0], "later", "kept")
+    number = number_of(site)
+    lying = {host.name: aside(host) for host in site.hosts}
+    for host in site.hosts:
+        host.run(f"kill -STOP {site.pid(host)}")
+    try:
+        restore(site, snapshot.name).refused("no way to tell whether a quorum serves", number)
+        site.run("-y", "deploys/remove.py", f"--data=etcd_member={site.hosts[2].name}").refused(
+            "no quorum that answers"
+        )
+    finally:
+        for host in site.hosts:
+            host.run(f"kill -CONT {site.pid(host)}")
+    stop_everywhere(site)
+    restore(site, snapshot.name).refused(
+        f"data of cluster {number} on 3 of 3 hosts", f"etcd_restore_over={number}"
+    )
+    site.etcd("-y").succeeded()
+    assert site.get(site.hosts[0], "later") == "kept"
+    assert {host.name: aside(host) for host in site.hosts} == lying
+
+
 def test_after_the_loss_of_two_of_three_disks_the_survivor_gives_what_nobody_backed_up(site: Site) -> None:
     survivor, *lost = site.hosts
     backup(site)
@@ -152,8 +184,7 @@ def test_a_snapshot_makes_the_cluster_on_three_new_hosts_once_the_old_ones_surel
     moved = fresh(("debian", "centos", "centos"), settings={"etcd_version": "3.5.34"})
     (moved.folder / "pki").symlink_to(site.folder / "pki")
     restore(moved, snapshot).refused("the known member n1", "etcd_restore_without=n1,n2,n3")
-    for host in site.hosts:
-        host.run("systemctl stop etcd")
+    stop_everywhere(site)
     restore(moved, snapshot, etcd_restore_without="n1,n2,n3").succeeded()
     for host in moved.hosts:
         assert keys_of(moved, host) == before
