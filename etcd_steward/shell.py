@@ -9,14 +9,17 @@ from typing import Self
 
 from etcd_steward.templating import text
 
-__all__ = ["KEPT", "Content", "Script", "framed", "is_lines", "put_calls", "script", "settle_calls"]
+__all__ = ["KEPT", "Content", "Script", "framed", "guard", "is_lines", "put_calls", "script", "settle_calls"]
 
 # Where copies of files lie that somebody else wrote, under their whole paths: beside them some programs would read the copies.
 KEPT = "/etc/etcd-steward/before"
 
 
 class Script(str):
-    """Shell text that shows itself by a short label, as pyinfra prints the arguments of facts."""
+    """Shell text that shows itself by a short label, as pyinfra prints the arguments of facts.
+
+    It begins with `environment.sh`, so that nothing of root's environment reaches what it runs.
+    """
 
     __slots__ = ("label",)
 
@@ -24,7 +27,8 @@ class Script(str):
 
     def __new__(cls, label: str, content: str) -> Self:
         """Make the text."""
-        self = super().__new__(cls, content)
+        head = text("environment.sh")
+        self = super().__new__(cls, content if content.startswith(head) else head + content)
         self.label = label
         return self
 
@@ -50,6 +54,15 @@ def script(*fragments: str, **values: str | int | Sequence[str] | None) -> Scrip
     """
     lines = [f"{key}={shlex.quote(_flat(value))}" for key, value in values.items()]
     return Script(fragments[-1].removesuffix(".sh"), "\n".join([*lines, *map(text, fragments)]))
+
+
+def guard() -> str:
+    """Write what every command that changes a host begins with.
+
+    Returns:
+        Shell text that clears the environment and waits for a command of an earlier run.
+    """
+    return text("environment.sh") + text("guard.sh")
 
 
 def _flat(value: str | int | Sequence[str] | None) -> str:

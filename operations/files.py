@@ -13,7 +13,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from etcd_steward.facts.files import Digests, Texts
 from etcd_steward.failing import failing
 from etcd_steward.observed import File, holds
-from etcd_steward.shell import Content, framed, is_lines, put_calls, settle_calls
+from etcd_steward.shell import Content, framed, guard, is_lines, put_calls, settle_calls
 from etcd_steward.templating import text
 
 __all__ = ["FileSpec", "put", "show_differences", "writing"]
@@ -119,7 +119,7 @@ def writing(files: list[Content], before: str = "", after: str = "", between: st
     # What is started afterwards shall not stand in a folder of ours.
     calls = f"{put_calls(files)}\ncd /; entered=" if files else ""
     switches = f"{settle_calls(files)}\ncd /" if files else ""
-    parts = [text("guard.sh"), text("enter.sh"), text("put.sh"), before, calls, between, switches, after]
+    parts = [guard(), text("enter.sh"), text("put.sh"), before, calls, between, switches, after]
     return StringCommand("\n".join(part for part in parts if part), _stdin=framed(files))
 
 

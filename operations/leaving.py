@@ -15,9 +15,8 @@ from etcd_steward.operations.membership import LEADS_ON
 from etcd_steward.operations.snapshot import switch
 from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import Schedule
-from etcd_steward.shell import script
+from etcd_steward.shell import guard, script
 from etcd_steward.talk import hand_over, look_at
-from etcd_steward.templating import text
 
 if TYPE_CHECKING:
     from etcd_steward.leaving import Leaving
@@ -144,7 +143,7 @@ def stop_and_move_aside(member: Member, state: HostState, behind: tuple[str, ...
         The command.
     """
     settings = member.settings
-    parts = [text("guard.sh"), "set -e"]
+    parts = [guard(), "set -e"]
     if "schedule" in behind:
         ended = Schedule(settings.etcd_service, state.init, wanted=False)
         parts.append(f"{{ {switch(ended, ['disabled'])}\n}} 9>&-")

@@ -13,8 +13,8 @@ from etcd_steward.decisions import outage_told
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.maintaining import Database
 from etcd_steward.operations.membership import other_voters
+from etcd_steward.shell import guard
 from etcd_steward.talk import ask, ctl, hand_over
-from etcd_steward.templating import text
 from etcd_steward.tending import raised, serving
 from etcd_steward.waits import COMMAND_S
 
@@ -130,7 +130,7 @@ def defragmented(run: ClusterRun, sight: Sight, care: Care) -> Commands:
             return
         yield FunctionCommand(_others_serve, (run, sight, care, member), {})
         question = ctl(member, "defragment.sh", endpoint=member.loopback_url, seconds=3600)
-        yield StringCommand(text("guard.sh") + "\n" + (question + ""))
+        yield StringCommand(guard() + "\n" + (question + ""))
         yield FunctionCommand(_serves_again, (run, sight, member, before), {})
 
 

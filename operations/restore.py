@@ -15,10 +15,9 @@ from etcd_steward.identity import parse_wal_head
 from etcd_steward.restored import bump_words, counted_again, incoming, staged_revision, switch
 from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import job_script
-from etcd_steward.shell import Script, script
+from etcd_steward.shell import Script, guard, script
 from etcd_steward.snapshots import differences
 from etcd_steward.talk import ask, ctl
-from etcd_steward.templating import text
 from etcd_steward.waits import COMMAND_S
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ def _stage(run: Restoration, host: Host, member: Member) -> tuple[str, str]:
                     for word in (folder, "700", ":".join(settings.run_as))
                 ],
             )
-            parts = (text("guard.sh"), folders + "", job + "", values + "")
+            parts = (guard(), folders + "", job + "", values + "")
             lines = ask(run.cluster_run, host.name, Script("restore", "\n".join(parts)), COMMAND_S)
     except OSError as error:
         return str(error), ""
@@ -215,7 +214,7 @@ def stopped(run: Restoration) -> Commands:
     state = run.job().sight.hosts[host.name]
     if state.service.exists:
         stop = runtime(member.settings, state.init).stop
-        yield StringCommand("\n".join([text("guard.sh"), f"{{ {stop}; }} 9>&-"]))
+        yield StringCommand("\n".join([guard(), f"{{ {stop}; }} 9>&-"]))
 
     def prove(state: State, host: Host) -> bool:
         settings = member.settings
@@ -255,7 +254,7 @@ def switched(run: Restoration) -> Commands:
         return
     settings = member.settings
     change = switch(settings.etcd_data_dir, settings.etcd_wal_dir, incoming(run.restore().record))
-    yield StringCommand(f"{text('guard.sh')}\n{change}")
+    yield StringCommand(f"{guard()}\n{change}")
 
 
 @operation()

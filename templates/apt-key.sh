@@ -3,7 +3,7 @@
 (
   umask 022
   mkdir -p "${key%/*}"
-  if ! said=$(/usr/lib/apt/apt-helper download-file "$url" "$key.steward" 2>&1 >/dev/null </dev/null); then
+  if ! said=$(outside /usr/lib/apt/apt-helper download-file "$url" "$key.steward" 2>&1 >/dev/null </dev/null); then
     echo "found no $url ($(printf '%s\n' "$said" | grep '^E:' | head -n 1)), wanted the repository's key; next: $cure" >&2
     exit 1
   fi

@@ -1,7 +1,5 @@
 # Asks etcd with the host's own health-check pair.
 # Set before: bin_dir ca cert key
-# etcdctl refuses a flag whose variable is set.
-unset ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
 # Writes one line of an answer, whatever is in it: a line break in a name or an error begins no line of its own.
 say() { case $* in *[[:cntrl:]]*) printf '%s\n' "$(printf '%s' "$*" | tr '[:cntrl:]' '?')" ;; *) printf '%s\n' "$*" ;; esac; }
 # Writes a text as it is, for what reads it here.

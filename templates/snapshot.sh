@@ -213,7 +213,7 @@ finished() {
   say "taken $(cat "$made.json")"
   prune
   [ -n "$command" ] || return 0
-  hear bounded "${patience:-3600}" env ETCD_SNAPSHOT="$made.db" ETCD_SNAPSHOT_MANIFEST="$made.json" \
+  hear outside bounded "${patience:-3600}" env ETCD_SNAPSHOT="$made.db" ETCD_SNAPSHOT_MANIFEST="$made.json" \
     sh -c "$command" 9>&- </dev/null || :
   # What it wrote is told behind a word of its own, as whoever asked for the snapshot reads the lines of this script.
   lines "$answer

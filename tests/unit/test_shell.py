@@ -49,7 +49,7 @@ def test_any_value_arrives_as_it_is(value):
 def script_line(value):
     """Give the line in which `script` sets a variable."""
     whole = script("link.sh", value=value) + ""
-    return whole.removesuffix(text("link.sh")).removesuffix("\n")
+    return whole.removeprefix(text("environment.sh")).removesuffix(text("link.sh")).removesuffix("\n")
 
 
 def test_a_list_becomes_words_and_none_an_empty_text():
