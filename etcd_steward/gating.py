@@ -17,7 +17,7 @@ from etcd_steward.bolt import BoltError, bucket
 from etcd_steward.shell import Script
 from etcd_steward.snapshots import Manifest
 from etcd_steward.talk import ask, ctl
-from etcd_steward.upgrading import ORIGIN, behind, earlier_snapshots, running_versions
+from etcd_steward.upgrading import ORIGIN, behind, earlier_snapshots, known_releases, running_versions
 from etcd_steward.versions import parse
 from etcd_steward.waits import COMMAND_S
 
@@ -31,6 +31,8 @@ __all__ = ["Secured", "compare", "end_downgrade", "secure", "secure_anew", "unbu
 
 # Seconds that members may need until their answers can be compared: one that is just compacting, or migrating.
 _PATIENCE = 30
+# The minor release from which on entries about users are written in another form (etcd's guide to 3.5).
+_AUTHENTICATES_ANEW = 5
 # Restarts the members one at a time, whatever they run with.
 _ROLL = 'set etcd_config = {"snapshot-count": 50}, run deploys/etcd.py'
 
@@ -68,7 +70,11 @@ def compare(run: Converge, step: Version, *, everybody: bool, downgrade: bool) -
     """
     sight = run.job().sight
     asked = [one for one in sight.cluster.members if everybody or sight.hosts[one.host].endpoint.healthy]
-    return _patiently(lambda: _compare(run, asked)) or _lowered(run, asked, step, downgrade=downgrade)
+    return (
+        _patiently(lambda: _authenticated(run, asked, step))
+        or _patiently(lambda: _compare(run, asked))
+        or _lowered(run, asked, step, downgrade=downgrade)
+    )
 
 
 def unburden(run: Converge, step: Version) -> str:
@@ -155,6 +161,29 @@ def _compare(run: Converge, members: list[Member]) -> str:
     return (
         f"found members that hold different keys at revision {told.get('revision')} ({difference}), wanted the same; "
         "next: see docs/troubleshooting.md, and replace the member that differs before anything else"
+    )
+
+
+def _authenticated(run: Converge, members: list[Member], step: Version) -> str:
+    """Refuse authentication on the way from 3.4 to 3.5: what the one writes of users the other does not read."""
+    sight = run.job().sight
+    known = known_releases(sight).values()
+    # Where members are mixed already, the sooner all are on one line the fewer such entries are written.
+    if step.minor < _AUTHENTICATES_ANEW or any(one.minor >= _AUTHENTICATES_ANEW for one in known):
+        return ""
+    observer = _observer(sight, members)
+    lines = ask(
+        run.cluster_run, observer.host, ctl(observer, "authenticates.sh", endpoint=observer.loopback_url)
+    )
+    if lines == ["off"]:
+        return ""
+    if lines != ["on"]:
+        said = " ".join(lines[-1:]).removeprefix("untold ") or "no answer"
+        raise gates.Unsure(f"found no answer whether etcd's authentication is on ({said})"[:300])
+    return (
+        f"found etcd's authentication on, wanted it off while members of 3.4 and {step.minor_line} run side by side, as each "
+        "keeps for itself what is changed of users; next: as root of etcd: etcdctl auth disable, then run again, and "
+        "etcdctl auth enable afterwards"
     )
 
 

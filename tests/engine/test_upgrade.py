@@ -17,6 +17,7 @@ from etcd_steward.versions import NEWEST, hops, parse
 from tests.engine.fakes import World, run_deploy
 from tests.engine.living import OWN_STATUS, START, STOP, WRITE, Living, value
 
+AUTHENTICATES = "--user=etcd-steward-asks:nothing"
 N1, N2, N3 = HOSTS = ("@fake/n1", "@fake/n2", "@fake/n3")
 MODES = ["", "serial", "no_wait"]
 SNAPSHOT, HASHES, DOWN, V2, RAFT = (
@@ -55,6 +56,7 @@ class Climbing(Living):
         self.snapshot = ["taken " + manifest(world)]
         self.hashes = [7, 7, 7]
         self.v2 = "v2store No custom content found in v2store."
+        self.authenticates = ["off"]
         self.target = ""
         self.led = []
         self.asked = []
@@ -104,6 +106,8 @@ class Climbing(Living):
     def _answer(self, host, command):  # noqa: PLR0911 - one for each question
         if SNAPSHOT in command:
             return self.snapshot
+        if AUTHENTICATES in command:
+            return self.authenticates
         if HASHES in command:
             asked = value(command, "endpoints").split(",")
             told = [{"Endpoint": one, "HashKV": {"hash": self.hashes[at]}} for at, one in enumerate(asked)]
@@ -227,6 +231,39 @@ def test_f35_members_that_differ_are_left_as_they_are(tmp_path, mode):
     assert result.failed == set(HOSTS)
     assert "found members that hold different keys at revision 7" in result.log
     assert living.happened("stop") == living.happened(SNAPSHOT) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (["on"], "found etcd's authentication on, wanted it off"),
+        (["untold context deadline exceeded"], "context deadline exceeded"),
+        ([], "no answer whether etcd's authentication is on"),
+    ],
+)
+def test_from_3_4_to_3_5_authentication_must_be_known_to_be_off(tmp_path, mode, said, sentence):
+    living = climbing(tmp_path, "3.4.23", "3.5.30")
+    living.authenticates = said
+    result = run_deploy(living.hosts, upgrade, mode=mode)
+    assert result.failed == set(HOSTS)
+    assert sentence in result.log
+    assert living.happened("stop") == living.happened(SNAPSHOT) == []
+
+
+def test_a_canary_from_3_4_to_3_5_is_refused_with_authentication_too(tmp_path):
+    living = climbing(tmp_path, "3.4.23", "3.5.30")
+    living.authenticates = ["on"]
+    result = run_deploy(living.hosts, upgrade, limit=[N3])
+    assert N3 in result.failed
+    assert living.happened("stop") == []
+
+
+def test_authentication_is_no_reason_on_any_other_way(tmp_path):
+    living = climbing(tmp_path, "3.5.16", "3.5.30")
+    living.authenticates = ["on"]
+    result = run_deploy(living.hosts, upgrade)
+    assert (result.refused, result.failed) == ("", set())
 
 
 def earlier(living, line, digest="ab" * 32):
