@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from etcd_steward.authority import Authorities, PkiError, Store, given, ready_made
 from etcd_steward.certificates import Authority, Pair, Role, bundle, chained, lists, read_certificate
@@ -14,6 +15,7 @@ from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
 from etcd_steward.settings import Settings
 from etcd_steward.topology import Cluster, Member
+from etcd_steward.trial import barred, leaf_problems
 from etcd_steward.work import ROLES, leaf_spec, subject
 
 __all__ = ["Credentials", "brought", "pki_folder", "self_made"]
@@ -221,6 +223,8 @@ class Credentials:
             if facts is not None and facts.not_after <= now:
                 ended = f"{place}, expired on {facts.not_after:%Y-%m-%d}"
                 complaints.append(Complaint(member.host, ended, "a valid one", "put a new pair there"))
+            elif facts is not None:
+                complaints += self._refused_by_go(member, role, brought_pair, place, now)
             # Where no host carries an authority yet, those that are brought are the only ones.
             if trusted[role] and not chained(brought_pair.certificate_pem, trusted[role]):
                 signer = ", ".join(f"SHA-256 {one.fingerprint}" for one in trusted[role])
@@ -233,6 +237,52 @@ class Credentials:
                     )
                 )
         return complaints
+
+    def _refused_by_go(
+        self, member: Member, role: Role, brought_pair: Pair, place: str, now: datetime
+    ) -> list[Complaint]:
+        """Judge a ready-made pair as etcd will, which reads less than this library does."""
+        leaf, *above = (one.certificate for one in bundle(brought_pair.certificate_pem))
+        own = {"server": (member.address, _host(member.loopback_url)), "peer": (member.address,)}
+        problems = leaf_problems(leaf, above, role, own.get(role, ()))
+        if leaf.not_valid_before_utc > now:
+            problems.append(f"not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+        return [
+            Complaint(
+                member.host,
+                f"{place}, {problem}",
+                f"one that etcd takes as the {role} certificate of {member.name}",
+                "put such a pair there",
+            )
+            for problem in problems
+        ]
+
+    def barred_complaints(self, member: Member, roles: Iterable[Role]) -> list[Complaint]:
+        """Say which names of a member the authorities may not sign for.
+
+        Args:
+            member: whose certificates.
+            roles: those that are to be made.
+
+        Returns:
+            The complaints.
+        """
+        if self.here is None or not self.signing:
+            return []
+        told = {
+            f"an authority ({self.here.for_role(role)!r}) with {problem}"
+            for role in roles
+            for problem in barred(self.here.for_role(role).certificate, leaf_spec(member, role).names)
+        }
+        return [
+            Complaint(
+                member.host,
+                one,
+                "one that may sign for every name of the member, which localhost and 127.0.0.1 belong to",
+                "give another authority, or ready-made pairs by etcd_certificates_dir",
+            )
+            for one in sorted(told)
+        ]
 
     def create(self, now: datetime) -> None:
         """Create the authorities of a cluster that is about to be made, unless they are here already.
@@ -264,6 +314,10 @@ class Credentials:
         if self.here is None:
             raise PkiError(f"{member.host}: {self.problem or 'no authority'}")
         return issue(self.here.for_role(role), leaf_spec(member, role), now=datetime.now(UTC))
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def self_made(settings: Settings) -> bool:

@@ -48,6 +48,7 @@ def reasons_against(job: Job) -> list[Complaint]:
             complaints += [skewed] if skewed else []
         if needed and not sight.credentials.signing:
             complaints += sight.credentials.ready_complaints(member)
+        complaints += sight.credentials.barred_complaints(member, needed)
     signing = any(one.certificates for one in job.works.values())
     if signing or job.plan.acting("start"):
         ended = spent(sight.credentials, datetime.now(UTC), signing=signing)

@@ -24,6 +24,7 @@ from etcd_steward.certificates import (
     public_key_bytes,
     read_certificate,
 )
+from etcd_steward.trial import authority_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -157,6 +158,11 @@ def read_authority(certificate_path: Path, key_path: Path | None, environ: Mappi
         raise PkiError(
             f"{certificate_path}: found a certificate that may not sign others, "
             "wanted basicConstraints CA:TRUE and keyCertSign; next: give the authority's certificate"
+        )
+    if problems := authority_problems(certificate):
+        raise PkiError(
+            f"{certificate_path}: found {'; '.join(problems)}, wanted an authority whose certificates etcd takes; "
+            "next: give another authority"
         )
     if key_path is None:
         return Authority(certificate)

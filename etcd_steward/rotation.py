@@ -212,6 +212,10 @@ def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> l
     keys = _keys(credentials, coming if "reissue" in phases else None, own=own)
     if keys is not None:
         return [keys]
+    if coming is not None and "reissue" in phases:
+        signing = replace(credentials, here=coming)
+        if limited := [one for each in cluster.members for one in signing.barred_complaints(each, ROLES)]:
+            return limited
     carried = bundle(credentials.carried[0])
     trusted = {one.fingerprint for one in carried}
     # A rotation to an authority of the operator's has begun when some host trusts it.
