@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def bring(
-    folder: Path, world: World, authorities: Authorities, days: int = 300, names: tuple[str, ...] | None = None
+    folder: Path,
+    world: World,
+    authorities: Authorities,
+    days: int = 300,
+    names: tuple[str, ...] | None = None,
 ) -> None:
     """Put ready-made pairs for all members into a folder."""
     for member in world.cluster.members:

@@ -283,7 +283,7 @@ def test_k3s_answers_to_the_names_of_tools_that_the_host_lacks(tmp_path, monkeyp
     (tools / "kubectl").write_text("#!/bin/sh\n")
     (tools / "kubectl").chmod(0o755)
     (tools / "ln").symlink_to("/bin/ln")
-    done = run(f"PATH={tools}", script("k3s-links.sh", bin_dir=str(tmp_path)) + "")
+    done = run(script("k3s-links.sh", bin_dir=str(tmp_path), PATH=str(tools)) + "")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_symlink()) == ["crictl", "ctr"]
     assert str((tmp_path / "ctr").readlink()) == "k3s"
