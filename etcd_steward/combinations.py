@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from etcd_steward import configuration, flannel, kubeadm_fields, versions
@@ -13,6 +14,11 @@ from etcd_steward.values import is_systems, is_volatile
 from etcd_steward.versions import Advice, Version
 
 __all__ = ["ROOTS", "judge"]
+
+# Below it the kernel lets root alone listen, as long as nobody has changed that; etcd's service is not root's.
+_PRIVILEGED = 1024
+# What is no file among log-outputs.
+_STREAMS = {"default", "stderr", "stdout", "systemd/journal"}
 
 KUBERNETES_TOOLS = ("kubeadm", "kubectl", "kubelet")
 
@@ -94,6 +100,7 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
             ),
         )
     complaints += _folders(host, settings)
+    complaints += [*_bound(host, settings), *_logged(host, settings)]
     complaints += _pods(host, settings)
     complaints += _kubernetes(host, settings)
     files = [settings.certificate_path(kind, "member") for kind in CERTIFICATE_FILES]
@@ -207,6 +214,56 @@ def _kubernetes(host: str, settings: Settings) -> list[Complaint]:
     against = kubeadm_fields.judge_pods(settings.etcd_kubernetes_pod_subnet, settings.etcd_kubernetes_config)
     cure = "correct etcd_kubernetes_pod_subnet, or node-cidr-mask-size in extraArgs of controllerManager"
     return [Complaint(host, *against, cure)] if against else []
+
+
+def _bound(host: str, settings: Settings) -> list[Complaint]:
+    """Judge the ports: a member that cannot listen ends at its start."""
+    ports = {"etcd_client_port": settings.etcd_client_port, "etcd_peer_port": settings.etcd_peer_port}
+    told = settings.etcd_config.get("listen-metrics-urls", [])
+    urls = [str(one).strip() for one in (told if isinstance(told, list) else str(told).split(","))]
+    # etcd binds each of its addresses for itself.
+    metrics = [int(found[1]) for url in urls if (found := re.search(r":([0-9]{1,5})/?$", url))]
+    complaints = [
+        Complaint(
+            host,
+            f"{key} {port} among listen-metrics-urls too",
+            "a port of its own for metrics",
+            "give listen-metrics-urls another port, or leave it out: every client may ask for metrics at the client port",
+        )
+        for key, port in ports.items()
+        if port in metrics
+    ]
+    if settings.pod:
+        return complaints
+    low = [*ports.items(), *(("listen-metrics-urls", port) for port in metrics)]
+    return complaints + [
+        Complaint(
+            host,
+            f"{key} {port}",
+            f"{_PRIVILEGED} or more, as etcd runs without root's rights and may not listen below it",
+            f"change {key}",
+        )
+        for key, port in low
+        if port < _PRIVILEGED
+    ]
+
+
+def _logged(host: str, settings: Settings) -> list[Complaint]:
+    """Judge where logs go: a folder that etcd may not write to takes every line without a word."""
+    told = settings.etcd_config.get("log-outputs", [])
+    files = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+    folders = [folder for folder in (settings.etcd_data_dir, settings.etcd_wal_dir) if folder]
+    return [
+        Complaint(
+            host,
+            f"log-outputs has {path!r}, a file outside the folders that etcd may write to",
+            f"the journal or syslog, which it writes to without any setting, or a file below {' or '.join(folders)}",
+            "leave log-outputs out of etcd_config",
+        )
+        for path in files
+        if path not in _STREAMS
+        and not any(posixpath.normpath(path).startswith(f"{folder}/") for folder in folders)
+    ]
 
 
 def _pods(host: str, settings: Settings) -> list[Complaint]:

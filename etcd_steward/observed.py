@@ -245,6 +245,7 @@ class HostState:
     left: dict[str, int] = field(default_factory=dict)
     listening: tuple[int, ...] = ()
     unresolved: tuple[str, ...] = ()
+    resolved: dict[str, tuple[str, ...]] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)
     time: frozenset[str] = frozenset()
     zone: str = ""

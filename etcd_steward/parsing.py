@@ -107,6 +107,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         left={path: number(time) for time, _, path in (line.partition(" ") for line in told.get("left", ()))},
         listening=tuple(int(port, 16) for port in told.get("listening", ())),
         unresolved=tuple(told.get("unresolved", ())),
+        resolved={name: tuple(rest) for name, *rest in map(str.split, told.get("resolved", ()))},
         interfaces=dict(line.split(" ", 1) for line in reversed(told.get("interface", []))),
         time=frozenset(told.get("time", ())),
         zone=told.get("zone", [""])[0].rpartition("zoneinfo/")[2],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from etcd_steward import versions
+from etcd_steward.certificates import address as read_address
 from etcd_steward.decisions import MAKING, NO_ROOT, Action
 from etcd_steward.errors import Complaint
 from etcd_steward.node import complaints as node_complaints
@@ -91,6 +94,33 @@ def _room(member: Member, state: HostState) -> list[Complaint]:
         )
         for name in state.unresolved
     ]
+    return complaints + _misleading(member, state)
+
+
+def _misleading(member: Member, state: HostState) -> list[Complaint]:
+    """Judge what the members' names mean on this host: each member dials all of them, itself too."""
+    own_addresses = {read_address(address) for address in state.interfaces.values()}
+    complaints = []
+    for name, told in state.resolved.items():
+        found = {number for address in told if (number := read_address(address)) is not None}
+        own = name == member.address
+        if own and ipaddress.ip_address(member.listen).is_unspecified:
+            # It answers on loopback too.
+            continue
+        here = {one for one in found if one.is_loopback or (not own and one in own_addresses)}
+        if not here:
+            continue
+        addresses = ", ".join(sorted(map(str, here)))
+        complaints.append(
+            Complaint(
+                member.host,
+                f"its own name {name} meaning {addresses} on this host, where etcd does not listen for the others"
+                if own
+                else f"the name {name} of another member meaning {addresses} on this host, which is this host itself",
+                f"the address at which {'the others reach it' if own else 'that member listens'}",
+                f"correct {name} in this host's /etc/hosts (Debian writes 127.0.1.1 there, setup-alpine 127.0.0.1) or in DNS",
+            )
+        )
     return complaints
 
 

@@ -68,7 +68,11 @@ if [ -z "$newest" ]; then
   for port in $ports; do
     grep -qiE ":$port [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say "listening $port"
   done
-  for name in $names; do getent hosts "$name" >/dev/null 2>&1 || say "unresolved $name"; done
+  for name in $names; do
+    # What a name means is asked as etcd asks: with the host's own files, and for both families.
+    found=$({ getent ahosts "$name" || getent hosts "$name"; } 2>/dev/null | awk '{ print $1 }' | sort -u | tr '\n' ' ')
+    if [ -n "$found" ]; then say "resolved $name $found"; else say "unresolved $name"; fi
+  done
 fi
 for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.[0-9]*; do [ -e "$aside" ] && say "aside $aside"; done
 for left in /var/tmp/etcd-steward.* "$snapshots"/.drill.* "$snapshots"/.taking.*; do
