@@ -210,12 +210,8 @@ def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> l
     if not phases:
         return []
     keys = _keys(credentials, coming if "reissue" in phases else None, own=own)
-    if keys is not None:
+    if keys is not None or (keys := _limited(credentials, coming, phases)) is not None:
         return [keys]
-    if coming is not None and "reissue" in phases:
-        signing = replace(credentials, here=coming)
-        if limited := [one for each in cluster.members for one in signing.barred_complaints(each, ROLES)]:
-            return limited
     carried = bundle(credentials.carried[0])
     trusted = {one.fingerprint for one in carried}
     # A rotation to an authority of the operator's has begun when some host trusts it.
@@ -236,6 +232,14 @@ def reasons_against_rotation(credentials: Credentials, phases: list[Phase]) -> l
             "run deploys/rotate_ca.py without etcd_ca_lost",
         )
     ]
+
+
+def _limited(credentials: Credentials, coming: Authorities | None, phases: list[Phase]) -> Complaint | None:
+    if coming is None or "reissue" not in phases:
+        return None
+    signing = replace(credentials, here=coming)
+    told = (one for each in credentials.cluster.members for one in signing.barred_complaints(each, ROLES))
+    return next(told, None)
 
 
 def _keys(credentials: Credentials, coming: Authorities | None, *, own: bool) -> Complaint | None:
