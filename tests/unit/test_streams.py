@@ -157,6 +157,7 @@ QUESTIONS = {
     "others.sh": ({"endpoints": "x", "unwell": ""}, [f"status x {STATUS}"]),
     "serving.sh": ({"endpoints": "x", "seconds": "0"}, [f"status x {STATUS}"]),
     "status.sh": ({"endpoint": "x", "prefix": "/nowhere"}, [f"status {STATUS}"]),
+    "authenticates.sh": ({"endpoint": "x"}, ["off"]),
     "reached.sh": ({"endpoints": "x"}, ["reached x"]),
     "alarms.sh": ({"endpoint": "x", "seconds": "0"}, ["listed"]),
     "disarm.sh": ({"endpoint": "x"}, ["disarmed"]),
