@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from etcd_steward import configuration, flannel, kubeadm_fields, versions
+from etcd_steward import config_keys, configuration, flannel, kubeadm_fields, versions
 from etcd_steward.archives import without_digest
 from etcd_steward.digests import MAIN_ARCHES
 from etcd_steward.errors import Complaint
@@ -47,6 +47,16 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
             "correct etcd_config, and where members still run an older release, run deploys/upgrade.py at once, which brings both",
         )
         for text in configuration.check(settings.etcd_config, version)
+    ]
+    complaints += [
+        Complaint(
+            host,
+            f"etcd_config: {text}",
+            "a database that only certificates open",
+            f"take {text.partition(' ')[0]} out of etcd_config; or set etcd_allow_open = True, and every report tells it",
+        )
+        for text in config_keys.weakened(settings.etcd_config)
+        if not settings.etcd_allow_open
     ]
     complaints += _digests(host, settings, version)
     for certificate, key in (("etcd_ca_cert", "etcd_ca_key"), ("etcd_peer_ca_cert", "etcd_peer_ca_key")):

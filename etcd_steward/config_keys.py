@@ -16,7 +16,7 @@ from etcd_steward.versions import Version
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["RESERVED", "conflicts", "gates", "kind", "known", "problem", "values", "written"]
+__all__ = ["RESERVED", "conflicts", "gates", "kind", "known", "problem", "values", "weakened", "written"]
 
 # Keys that etcd-steward decides itself -> what to do instead of setting them in etcd_config.
 RESERVED = {
@@ -65,6 +65,21 @@ FLAGS = {
     "ca-file": RESERVED["client-transport-security"],
     "peer-ca-file": RESERVED["peer-transport-security"],
 }
+
+# Keys that open the database or weaken TLS -> what no single value of them may look like, and what it would do. What is not
+# here is safe in every value, or reserved, or refused for all (TLS below 1.2 is no value that the table knows).
+_OFF_LOOPBACK = r"http://(?!(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?:[:/]|$)).*"
+WEAKENING = {
+    "listen-client-http-urls": (
+        r"(?:http|unix)://.*",
+        "opens the whole database to whoever has no certificate",
+    ),
+    "listen-metrics-urls": (_OFF_LOOPBACK, "shows metrics and health to other hosts without a certificate"),
+    "cors": (r"\s*\*\s*", "lets every web page ask with the certificate of its reader"),
+    "cipher-suites": (r".*(?:RC4|3DES|NULL|EXPORT|_MD5|_anon_).*", "takes ciphers that are broken"),
+    "enable-pprof": (r"True", "lets every client profile the server"),
+}
+_UNSAFE = "unsafe-"
 
 SMALLEST_QUOTA = 1024**2  # anything less is a number of mega- or gigabytes by mistake
 
@@ -135,6 +150,29 @@ def problem(key: str, value: object, version: Version) -> str | None:
     if key.startswith("experimental-") and version >= Version(3, 6, 0):
         return f"{key} has been renamed: {keys[key]['replaced_by']}"
     return _wrong_type(key, value, keys[key]["type"]) or _wrong_value(key, value, version)
+
+
+def weakened(chosen: Mapping[str, object]) -> list[str]:
+    """Say which values open the database or weaken TLS, so that they need a consent and stay in every report.
+
+    Args:
+        chosen: what the user sets.
+
+    Returns:
+        One sentence for each.
+    """
+    found = []
+    for key, value in chosen.items():
+        form, what = WEAKENING.get(
+            key, (r"True" if key.startswith(_UNSAFE) else r"(?!)", "is unsafe by its name")
+        )
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        # Of other types than these two nothing is dangerous, and not every number can be shown.
+        texts = [str(part).strip() for part in parts if isinstance(part, str | bool)]
+        wrong = [part for part in texts if re.fullmatch(form, part, re.IGNORECASE | re.DOTALL)]
+        if wrong:
+            found.append(f"{key} {shown(wrong[0])} {what}")
+    return found
 
 
 def values(key: str, version: Version) -> list[str] | None:

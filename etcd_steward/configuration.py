@@ -241,9 +241,7 @@ def advise(extra: Mapping[str, object]) -> list[str]:
         advice.append(f"quota-backend-bytes {quota} is more than the 8 GiB that etcd is tested with")
     if extra.get("log-level") == "debug":
         advice.append("log-level debug fills the log")
-    if extra.get("enable-pprof") is True:
-        advice.append("enable-pprof lets every client profile the server")
-    return advice
+    return advice + config_keys.weakened(extra)
 
 
 def _timers(extra: Mapping[str, object]) -> tuple[int, int]:

@@ -414,5 +414,7 @@ def tell_faults(name: str, sight: Sight) -> None:
 
 
 def _advice(sight: Sight) -> list[str]:
-    extra = sight.cluster.settings.etcd_config
-    return _told_faults(sight) + [f"etcd_config: {text}" for text in configuration.advise(extra)]
+    told = {
+        text for member in sight.cluster.members for text in configuration.advise(member.settings.etcd_config)
+    }
+    return _told_faults(sight) + [f"etcd_config: {text}" for text in sorted(told)]

@@ -19,6 +19,11 @@ class VerbSettings(Keys):
     etcd_allow_outage: bool = key(
         False, "Accept a pause where a restart must lose quorum (1 or 2 voters).", True
     )
+    etcd_allow_open: bool = key(
+        False,
+        "Accept keys in etcd_config that open the database or weaken TLS; every report tells them.",
+        True,
+    )
     etcd_forget_cluster: ClusterId | None = key(
         None,
         "Id of a lost cluster that may be forgotten, so that a new one is made.",

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.target
 FAMILIES = ("alpine", "debian", "centos")
 MODES = {"": (), "--serial": ("--serial",), "--no-wait": ("--no-wait",)}
 # An address for documentation (RFC 5737): no host has it, so nothing can be bound to it.
-UNBINDABLE = {"listen-metrics-urls": "http://203.0.113.1:2381"}
+UNBINDABLE = {"listen-metrics-urls": "https://203.0.113.1:2381"}
 
 
 @pytest.fixture(params=["+".join(map(title, FAMILIES))])
