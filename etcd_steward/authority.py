@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +21,7 @@ from etcd_steward.pem_files import (
     told_apart,
 )
 from etcd_steward.pki import create_authority
+from etcd_steward.private import NotPrivateError, private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,14 +116,15 @@ class Store:
             return set(_KEYS) <= set(self._present())
 
     def make_folder(self) -> None:
-        """Make the folder, for this account alone and hidden from git."""
-        # Only a parent that we make is ours to hide from git: another one may be the user's repository.
-        if not self.folder.parent.exists():
-            self.folder.parent.mkdir(mode=0o700, parents=True)
-            _hide_from_git(self.folder.parent)
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self.folder.chmod(0o700)
-        _hide_from_git(self.folder)
+        """Make the folder, for this account alone and hidden from git.
+
+        Raises:
+            PkiError: others can enter it, and it cannot be closed.
+        """
+        try:
+            private_folder(self.folder)
+        except NotPrivateError as error:
+            raise PkiError(str(error)) from error
 
     def _present(self) -> list[str]:
         # A folder that cannot be listed must raise: taken for empty, it would get new authorities.
@@ -169,11 +171,6 @@ class Store:
         assert authority.key is not None  # noqa: S101 - just made
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         return authority.key.private_bytes(encoding, form, encryption).decode()
-
-
-def _hide_from_git(folder: Path) -> None:
-    with suppress(FileExistsError), (folder / ".gitignore").open("x") as file:
-        file.write("*\n")
 
 
 def _write_new(folder: Path, contents: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from etcd_steward.locking import has_ended, mark
+from etcd_steward.private import private_folder
 from etcd_steward.settings import Settings
 from etcd_steward.snapshots import Manifest, prunable
 
@@ -103,7 +104,7 @@ def keep(folder: Path, manifest: Manifest, fetch: Callable[[IO[bytes]], object])
     problem = manifest.misnamed()
     if problem:
         raise ValueError(problem)
-    _make(folder)
+    private_folder(folder)
     for left in folder.glob(".*.new"):
         if has_ended(left.name.split(".")[-2]):
             left.unlink()
@@ -157,14 +158,6 @@ def _lies_here(path: Path, beside: Path, manifest: Manifest) -> bool:
 def _private(path: Path) -> IO[bytes]:
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def _make(folder: Path) -> None:
-    if not folder.parent.exists():
-        folder.parent.mkdir(parents=True, mode=0o700)
-        # Operators run in a repository of their own, and a snapshot holds every secret of a Kubernetes cluster.
-        (folder.parent / ".gitignore").write_text("*\n")
-    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def prune(folder: Path, settings: Settings) -> list[str]:

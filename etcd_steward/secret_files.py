@@ -8,6 +8,8 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from etcd_steward.private import private_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -54,10 +56,7 @@ def keep_secret(path: Path) -> str:
     Raises:
         OSError: it cannot be kept.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in (path.parent.parent, path.parent):
-        with suppress(FileExistsError), (folder / ".gitignore").open("x") as file:
-            file.write("*\n")
+    private_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

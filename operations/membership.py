@@ -15,6 +15,7 @@ from etcd_steward.decisions import MAKING, outage_told
 from etcd_steward.failing import fail, failing, not_now
 from etcd_steward.job import is_down
 from etcd_steward.operations.files import show_differences
+from etcd_steward.private import private_folder
 from etcd_steward.proof import shows_new
 from etcd_steward.record import write_controller_record
 from etcd_steward.replacing import replacing
@@ -55,7 +56,7 @@ def opened(run: Converge) -> Commands:
             credentials = job.sight.credentials
             credentials.create(run.now())
             if job.record is not None:
-                pki_folder(job.sight.cluster.settings).mkdir(parents=True, exist_ok=True)
+                private_folder(pki_folder(job.sight.cluster.settings))
                 write_controller_record(pki_folder(job.sight.cluster.settings), job.record)
             run.rebuild(credentials)
 

@@ -163,6 +163,7 @@ def test_two_runs_may_read_at_once(store, folder):
 @pytest.mark.parametrize("at", range(1, 10))
 def test_a_creation_cut_short_by_the_disk_leaves_nothing_behind(store, folder, monkeypatch, at):
     calls = 0
+    store.make_folder()
 
     def failing(real):
         def act(*args):
