@@ -100,11 +100,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Process:
-    """A running etcd: its process id, and the configuration file it was started with."""
+    """A running etcd: its process id, and the configuration file it was started with; whether we wrote that file."""
 
     pid: int
     command: str
     config: str
+    ours: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from etcd_steward.answers import clean, decoded, number, read_members, read_status
@@ -96,7 +96,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         record=(_json(told["record"][0]) or {}) if "record" in told else None,
         service=read_service(init, told.get("service", [])),
         foreign_units=tuple(told.get("foreign-unit", ())),
-        processes=tuple(_process(line) for line in told.get("process", ())),
+        processes=tuple(_process(line, told.get("ours", ())) for line in told.get("process", ())),
         blind=tuple(told.get("blind", ())),
         free_mb=number(free) // 1024,
         mount=mount,
@@ -233,9 +233,9 @@ def _static_pod(told: dict[str, str], *, enabled: bool) -> Service:
     )
 
 
-def _process(line: str) -> Process:
+def _process(line: str, ours: Sequence[str]) -> Process:
     pid, command, config = [*line.split(" ", 2), ""][:3]
-    return Process(number(pid), command, config.partition("=")[2])
+    return Process(number(pid), command, config.partition("=")[2], ours=pid in ours)
 
 
 def _folders(lines: list[str]) -> dict[str, str]:

@@ -169,6 +169,12 @@ def foreign_etcds(member: Member, state: HostState) -> list[tuple[str, str, str]
     """
     return [
         (
+            f"a member of another cluster of etcd-steward (process {one.pid}, {one.config})",
+            "one cluster on a host",
+            "leave that one as it is, and take this host out of one of the two groups",
+        )
+        if one.ours
+        else (
             f"an etcd that is not ours (process {one.pid}, {' '.join(filter(None, (one.command, one.config)))})",
             "no other etcd on the host",
             "stop and disable it, or take the host out of the inventory",
