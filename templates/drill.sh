@@ -55,11 +55,13 @@ restored() {
   # From 3.6 on; it hashes what etcd itself does (measured with 3.6.16 and 3.7.3).
   hear "$bin_dir/etcdutl" hashkv data/member/snap/db ${at:+--rev="$at"} -w json || answer=
   proof=$answer
+  # shellcheck disable=SC2119 # it needs no more flags
   thrown
 }
 
 # Starts an etcd on what lies in the folder, by another name, so that nobody takes it for a member, and waits until it has
 # applied all of its log; it ends by itself, whatever becomes of this script.
+# shellcheck disable=SC2120 # survivor.sh gives some
 thrown() { # more flags
   ln -sf "$(readlink -f "$bin_dir/etcd")" throw-away
   (

@@ -57,6 +57,7 @@ sealed() {
   printf "$marks" >>"$1"
 }
 
+# shellcheck disable=SC2034 # snapshot.sh and drill.sh read what is set here
 given() { # origin
   ready || return 1
   alone "$folder/.lock-drill" "drill at work" || return 1
