@@ -27,7 +27,7 @@ def line(**changes):
 def told(monkeypatch, **lists):
     """Let hosts tell of their snapshots; a name without any is of a host whose listing fails."""
     lists = {f"@fake/{name}": lines for name, lines in lists.items()}
-    monkeypatch.setattr(drilling, "ask", lambda _run, host, _question: lists.get(host, ["end"]))
+    monkeypatch.setattr(drilling, "ask", lambda _run, host, _question, *_more: lists.get(host, ["end"]))
 
 
 def nowhere(sight, tmp_path, **settings):
@@ -123,10 +123,10 @@ def tried(world, monkeypatch, linked):
     asked = []
     answers = drilling.ask
 
-    def ask(run, host, question):
+    def ask(run, host, question, *more):
         if question.label == "drill":
             asked.append(question + "")
-        return answers(run, host, question)
+        return answers(run, host, question, *more)
 
     monkeypatch.setattr(drilling, "ask", ask)
     run_deploy(world.hosts, drill)

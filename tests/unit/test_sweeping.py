@@ -75,7 +75,9 @@ def on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeping, "as_login", as_login)
     monkeypatch.setattr(backing_up, "as_login", as_login)
     for module in (sweeping, backing_up):
-        monkeypatch.setattr(module, "ask", lambda _run, host, question: as_login(host, question + "")[1])
+        monkeypatch.setattr(
+            module, "ask", lambda _run, host, question, *_more: as_login(host, question + "")[1]
+        )
     monkeypatch.setattr(backing_up, "FOLDER", place)
     monkeypatch.setattr(backing_up, "new_folder", lambda: f"{place}XXXXXX")
     monkeypatch.setattr(
