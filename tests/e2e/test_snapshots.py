@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from tests.targets import mirror
 from tests.targets.common import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.e2e.steward import Site
@@ -274,13 +275,27 @@ def test_a_drill_holds_where_everything_up_to_a_deletion_was_compacted(site: Sit
     assert "note:" not in outcome.text, "something could not be compared"
 
 
+@contextmanager
+def put_away(copy: Path) -> Iterator[None]:
+    """Hide the controller's good copy, which would be tried before the host's."""
+    files = [copy, copy.with_suffix(".json")]
+    for file in files:
+        file.rename(file.with_name(f"{file.name}.away"))
+    try:
+        yield
+    finally:
+        for file in files:
+            file.with_name(f"{file.name}.away").rename(file)
+
+
 def test_f26_a_drill_is_red_on_a_tampered_file_and_still_leaves_nothing(site: Site) -> None:
     host, told, copy = backup(site)
     path = f"{FOLDER}/{told['file']}"
     host.run(f"printf x | dd of={path} bs=1 seek=9000 conv=notrunc 2>/dev/null")
-    site.run("-y", f"--data=etcd_snapshot={told['file']}", "deploys/drill.py").failed(
-        f"wanted {told['sha256']}"
-    )
+    with put_away(copy):
+        site.run("-y", f"--data=etcd_snapshot={told['file']}", "deploys/drill.py").failed(
+            f"wanted {told['sha256']}"
+        )
     nothing_is_left(host)
     # The controller's copy is whole: by its path it is sent over and tried.
     site.run("-y", f"--data=etcd_snapshot=backups/etcd/{copy.name}", "deploys/drill.py").succeeded()
@@ -288,17 +303,18 @@ def test_f26_a_drill_is_red_on_a_tampered_file_and_still_leaves_nothing(site: Si
         nothing_is_left(one)
     copy.write_bytes(copy.read_bytes()[:-1])
     site.run("-y", f"--data=etcd_snapshot=backups/etcd/{copy.name}", "deploys/drill.py").refused(
-        told["sha256"]
+        f"wanted {told['size']}"
     )
     host.run(f"rm {path}")
 
 
 def test_f26_a_drill_is_red_where_the_manifest_says_other_than_the_snapshot_holds(site: Site) -> None:
-    host, told, _ = backup(site)
+    host, told, copy = backup(site)
     path = f"{FOLDER}/{told['file']}".removesuffix(".db") + ".json"
     one = {**told, "keys": told["keys"] + 1, "hash": 1}
     host.write(path, json.dumps(one, separators=(",", ":")) + "\n", 0o600)
-    outcome = site.run("-y", f"--data=etcd_snapshot={told['file']}", "deploys/drill.py")
+    with put_away(copy):
+        outcome = site.run("-y", f"--data=etcd_snapshot={told['file']}", "deploys/drill.py")
     outcome.failed(f"found {told['keys']} keys, wanted {told['keys'] + 1}", "wanted 00000001")
     assert "proves nothing" not in outcome.text, "the hash was only a note"
     host.write(path, json.dumps(told, separators=(",", ":")) + "\n", 0o600)
