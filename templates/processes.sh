@@ -4,12 +4,17 @@ arguments() { tr '\n\000' '?\n' <"/proc/$1/cmdline" 2>/dev/null; } # process: pr
 # Of those that could be the member: root's, the account's, or of who owns the data. Any other account may call a program so.
 etcds() {
   accounts="0 $(id -u "$user" 2>/dev/null) $(stat -c %u "$data_dir" 2>/dev/null)"
-  # One process for all, and what it finds is looked at again.
-  env LC_ALL=C ls -l /proc/[0-9]*/exe 2>/dev/null | sed -nE 's#.* /proc/([0-9]+)/exe -> .*/(etcd|qemu-[^/]*)( \(deleted\))?$#\1#p' | while read -r pid; do
+  # One process for each question, and what it finds is looked at again.
+  {
+    env LC_ALL=C ls -l /proc/[0-9]*/exe 2>/dev/null | sed -nE 's#.* /proc/([0-9]+)/exe -> .*/(etcd|qemu-[^/]*)( \(deleted\))?$#\1#p'
+    # In a container root may be forbidden to read that of another account: then what the kernel calls the process counts.
+    grep -lx etcd /proc/[0-9]*/comm 2>/dev/null | sed -n 's#^/proc/\([0-9]*\)/comm$#\1#p'
+  } | sort -un | while read -r pid; do
     # Not the owner of the folder in /proc: of a program that its account cannot read that is root.
     owner=$(awk '/^Uid:/ { print $3; exit }' "/proc/$pid/status" 2>/dev/null)
     case " $accounts " in *" ${owner:-none} "*) ;; *) continue ;; esac
-    at=$(readlink "/proc/$pid/exe" 2>/dev/null) || continue
+    at=$(readlink "/proc/$pid/exe" 2>/dev/null) || at=$(arguments "$pid" | head -n 1)
+    [ -n "$at" ] || continue
     at=${at% (deleted)} first=$(arguments "$pid" | head -n 1)
     case $at in
       */etcd) ;;
