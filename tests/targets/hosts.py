@@ -46,9 +46,9 @@ KUBELET_FLAGS = [
     "-v", "/var/lib/containerd", "-v", "/var/lib/kubelet",
 ]  # fmt: skip
 # In containers without rights systemd leaves out what a unit asks for: ProtectSystem and the like need mounts, and Docker
-# lets every account bind every port. With these a unit's protection is in force, as on a server.
+# lets every account bind every port. With these a unit's protection is in force, as on a server, and root may look at it.
 PROTECTED_FLAGS = [
-    "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
+    "--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
     "--sysctl", "net.ipv4.ip_unprivileged_port_start=1024",
 ]  # fmt: skip
 BOOTED = {
