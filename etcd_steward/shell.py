@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -101,15 +101,7 @@ def put_calls(files: Sequence[Content]) -> str:
     Returns:
         Shell text that goes behind the fragment `put.sh`.
     """
-    calls, both = [], ""
-    for file in files:
-        words = f" {shlex.quote(file.path)} {file.mode} {file.owner} {file.content.count(chr(10))}"
-        if file.with_next:
-            both = f"put_both{words}"
-            continue
-        calls.append(f"{both or 'put'}{words}")
-        both = ""
-    return "\n".join(calls)
+    return _calls("put", files, lambda file: f"{file.mode} {file.owner} {file.content.count(chr(10))}")
 
 
 def settle_calls(files: Sequence[Content]) -> str:
@@ -121,13 +113,18 @@ def settle_calls(files: Sequence[Content]) -> str:
     Returns:
         Shell text that goes behind that of `put_calls`, in the same shell.
     """
+    return _calls("settle", files, lambda _: "")
+
+
+def _calls(verb: str, files: Sequence[Content], words: Callable[[Content], str]) -> str:
+    """Write one call for each file, or one for two that are switched together."""
     calls, both = [], ""
     for file in files:
-        word = f" {shlex.quote(file.path)}"
+        told = f" {shlex.quote(file.path)} {words(file)}".rstrip()
         if file.with_next:
-            both = f"settle_both{word}"
+            both = f"{verb}_both{told}"
             continue
-        calls.append(f"{both or 'settle'}{word}")
+        calls.append(f"{both or verb}{told}")
         both = ""
     return "\n".join(calls)
 
