@@ -47,8 +47,7 @@ fi
 for unit in /etc/systemd/system/etcd.service /usr/lib/systemd/system/etcd.service /lib/systemd/system/etcd.service /etc/init.d/etcd "$manifest"; do
   [ -f "$unit" ] && ! grep -q "$marker" "$unit" && say "foreign-unit $unit"
 done
-etcds | while read -r pid at; do
-  file=$(given "$pid")
+etcds | while read -r pid at file; do
   say "process $pid $at $file"
   case $file in --config-file=/*) file=${file#*=}; [ -f "$file" ] && head -n 1 "$file" | grep -q "$marker" && say "ours $pid" ;; esac
 done

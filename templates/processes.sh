@@ -2,6 +2,7 @@
 # Set before: data_dir, and user where there is one
 arguments() { tr '\n\000' '?\n' <"/proc/$1/cmdline" 2>/dev/null; } # process: prints one a line
 # Of those that could be the member: root's, the account's, or of who owns the data. Any other account may call a program so.
+# Prints of each its number, its program, and the configuration file, else the data folder, that it was given.
 etcds() {
   accounts="0 $(id -u "$user" 2>/dev/null) $(stat -c %u "$data_dir" 2>/dev/null)"
   # One process for each question, and what it finds is looked at again.
@@ -24,11 +25,14 @@ etcds() {
     esac
     # The drill's own.
     case $first in throw-away | */throw-away) continue ;; esac
-    printf '%s %s\n' "$pid" "$(printf '%s' "$at" | tr ' [:cntrl:]' '?')"
+    file=$(was_given "$pid")
+    # It may have ended while it was read, as one does that crashes on every start: what was not read is not what it was given.
+    [ -n "$(arguments "$pid")" ] || continue
+    printf '%s %s %s\n' "$pid" "$(printf '%s' "$at" | tr ' [:cntrl:]' '?')" "$file"
   done
 }
 # Prints the configuration file, else the data folder, that a process was given.
-given() { # process
+was_given() { # process
   arguments "$1" | awk '
     next_is { at = at "=" $0; next_is = 0; next }
     /^--?config-file/ || (at == "" && /^--?data-dir/) { at = $0; sub(/^--?/, "--", at); next_is = at !~ /=/ }

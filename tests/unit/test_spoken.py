@@ -118,12 +118,8 @@ def test_d2_names_that_somebody_made_up_say_nothing_about_the_host(tmp_path, wor
     assert lines.count("end") == 1
 
 
-def found(words, data="/nonexistent", user="root"):
-    done = shell(
-        words,
-        script("processes.sh", data_dir=data, user=user)
-        + '\netcds | while read -r pid at; do echo "$pid $at $(given "$pid")"; done',
-    )
+def found(words, data="/nonexistent", user="root", before=""):
+    done = shell(words, script("processes.sh", data_dir=data, user=user) + before + "\netcds")
     return {line.split(" ")[0]: line.split(" ")[1:] for line in done.stdout.decode().splitlines()}
 
 
@@ -190,6 +186,18 @@ def test_the_account_that_owns_the_data_is_one_of_those_that_count(etcd, running
     os.chown(tmp_path, STRANGER, STRANGER)
     assert pid in found(["sh"], data=str(tmp_path))
     assert pid in found(["sh"], user="nobody")
+
+
+@pytest.mark.parametrize("question", ["was_given", "arguments"])
+@pytest.mark.parametrize("words", SHELLS, ids=" ".join)
+def test_an_etcd_that_ends_while_it_is_looked_at_is_not_told_by_what_could_still_be_read(
+    etcd, running, words, question
+):
+    pid = running.start(etcd, "-c", WAIT, "etcd", "--config-file=/etc/etcd/conf.yml")
+    # Its end comes right before the question: a process that is dead has no arguments.
+    ends = f"\n{question}() {{ kill -9 {pid}; while grep -q . /proc/{pid}/cmdline; do :; done; }} 2>/dev/null"
+    assert pid in found(words)
+    assert pid not in found(words, before=ends)
 
 
 def test_b40_no_question_about_processes_needs_ps():
