@@ -20,6 +20,7 @@ from etcd_steward.errors import Complaint
 from etcd_steward.expiry import lapsed, outlived
 from etcd_steward.job import Job, Scope, make_job
 from etcd_steward.objections import reasons_against, to_do
+from etcd_steward.reachability import confirmed
 from etcd_steward.report import judge
 from etcd_steward.rollout import Failures, Rollout
 from etcd_steward.run import ClusterRun, Sight, refuse
@@ -310,7 +311,10 @@ class Converge:
             except DeployError as error:
                 return dict.fromkeys(self.cluster_run.hosts, str(error))
         problems = judge(
-            sight, self.cluster_run.limited(), self.scope.target, any_release=self.scope.any_release
+            confirmed(self.cluster_run, sight),
+            self.cluster_run.limited(),
+            self.scope.target,
+            any_release=self.scope.any_release,
         )
         if sight is not job.sight:
             # A refusal says more than what ails the member, whose cure would be another run.

@@ -160,6 +160,8 @@ class Endpoint:
         untold: why there is no status: what was said, or the answer that cannot be read.
         denied: why there is no list of members, likewise.
         unread: why a key was not read.
+        across: the client URL of another member that was tried from this host, and why it was not reached, or an empty
+            text; None where none was tried.
     """
 
     healthy: bool = False
@@ -170,6 +172,7 @@ class Endpoint:
     untold: str = ""
     denied: str = ""
     unread: str = ""
+    across: tuple[str, str] | None = None
 
     @property
     def silent(self) -> bool:

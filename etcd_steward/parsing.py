@@ -17,10 +17,11 @@ from etcd_steward.observed import (
     Process,
     ScheduleState,
     Service,
+    refuses_user,
 )
 from etcd_steward.snapshots import read_all
 
-__all__ = ["parse_probe", "read_service", "whole_line"]
+__all__ = ["parse_probe", "read_across", "read_service", "whole_line"]
 
 _SHELL = "look at what the login's shell prints there, and whether it lets commands run"
 
@@ -278,7 +279,22 @@ def _endpoint(lines: list[str]) -> Endpoint:
         denied=denied,
         unread=next((line[7:] for line in lines if line.startswith("unread ")), ""),
         alarms=tuple(line[6:] for line in lines if line.startswith("alarm ")),
+        across=next((read_across(line) for line in lines if line.startswith("across ")), None),
     )
+
+
+def read_across(line: str) -> tuple[str, str]:
+    """Read how one member's client URL was tried from another's host, see `templates/across.sh`.
+
+    Args:
+        line: `across URL yes`, or `across URL no WHY`.
+
+    Returns:
+        The URL, and why it was not reached, or an empty text where it was: whoever refuses us was reached.
+    """
+    _, url, answer, why = [*line.split(" ", 3), "", "", ""][:4]
+    reached = answer == "yes" or "etcdserver: " in why or refuses_user(why)
+    return url, "" if reached else (why or "no answer")
 
 
 def _read(

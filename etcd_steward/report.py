@@ -16,6 +16,7 @@ from etcd_steward.leftovers import notes as left_behind
 from etcd_steward.observed import UNTENDED, see_cluster
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.reachability import complaints_about
 from etcd_steward.rights import lacking, lacking_rights
 
 if TYPE_CHECKING:
@@ -277,7 +278,7 @@ def _ailments(sight: Sight, member: Member, error: str = "") -> list[Complaint]:
         said += f"; the last error in its log: {error}" if error else ""
         complaints.append(Complaint(host, f"an unhealthy endpoint ({said})", "it healthy", _TROUBLE))
     else:
-        complaints += _membership(sight, member)
+        complaints += _membership(sight, member) + complaints_about(sight, member)
     alarms = ", ".join(state.endpoint.alarms)
     if alarms:
         cure = _MAINTAIN if set(state.endpoint.alarms) == {"NOSPACE"} else _TROUBLE

@@ -1,5 +1,5 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails.
-# Needs ctl.sh, newest.sh, processes.sh, service.sh and certificates.sh.
+# Needs ctl.sh, across.sh, newest.sh, processes.sh, service.sh and certificates.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -99,7 +99,10 @@ fi
 { newest "$prefix"
   if ctl "$endpoint" endpoint status -w json; then say "etcd status $answer"
   else say "etcd untold $(why)"; fi; } &
-{ if ctl "$endpoint" member list -w json; then say "etcd members $answer"
+{ if ctl "$endpoint" member list -w json; then
+    say "etcd members $answer"
+    beside=$(following "$answer")
+    [ -z "$beside" ] || { tried=$(across "$beside" 2) && say "etcd $tried"; }
   else say "etcd denied $(why)"; fi; } &
 # etcd's check counts a refusal of its authentication as health, as it comes after the read.
 { ctl "$endpoint" get etcd-steward || say "etcd unread $(why)"; } &

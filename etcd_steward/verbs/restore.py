@@ -9,6 +9,7 @@ from etcd_steward.clusters import cluster_run
 from etcd_steward.gates import FIRST_STORED
 from etcd_steward.operations import cluster, exclusive, membership, snapshot, upgrading
 from etcd_steward.operations import restore as restoring
+from etcd_steward.reachability import confirmed
 from etcd_steward.report import judge
 from etcd_steward.restoration import Restoration
 from etcd_steward.restored import restored_already
@@ -87,7 +88,7 @@ def _hold(host: Host, run: ClusterRun) -> None:
 
 def _problems(run: ClusterRun, sight: Sight) -> dict[str, str]:
     limit = run.limited()
-    problems = judge(sight, limit)
+    problems = judge(confirmed(run, sight), limit)
     for complaint in sight.decide().refusals:
         hosts = [complaint.host] if complaint.host in run.hosts else sorted(limit)
         problems |= dict.fromkeys(hosts, str(complaint))

@@ -15,6 +15,7 @@ from etcd_steward.cli_mode import asks_for_json
 from etcd_steward.clusters import cluster_run
 from etcd_steward.flannel_status import flannel_status
 from etcd_steward.operations import cluster
+from etcd_steward.reachability import confirmed
 from etcd_steward.run import ClusterRun
 from etcd_steward.talk import last_errors
 
@@ -37,7 +38,7 @@ def status() -> None:
 
 
 def _look_and_tell(run: ClusterRun) -> dict[str, str]:
-    sight, now = run.look(only=True), run.now()
+    sight, now = confirmed(run, run.look(only=True)), run.now()
     settings = sight.cluster.settings
     plan = sight.decide()
     # Only of members that are down, side by side.

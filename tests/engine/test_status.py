@@ -278,3 +278,50 @@ def test_no_word_of_a_host_steers_the_terminal_however_it_comes_in(world):
     assert "panic" in result.stdout
     # What a command writes to its errors pyinfra shows by itself; the sentences are ours.
     assert not set("\x1b\x07") & set(result.stdout)
+
+
+REFUSED = "connection error: desc = transport: Error while dialing: dial tcp: i/o timeout"
+
+
+def across(world, answer, again):
+    """Let n1 tell how it reached n2, in the look and when it is asked once more."""
+    at = world.cluster.member("@fake/n2").client_url
+    lines = world.lines("@fake/n1")
+    lines.insert(-1, f"etcd across {at} {answer}")
+    world.hosts["@fake/n1"].lines = lines
+    world.hosts["@fake/n1"].reply = lambda _: None if again is None else [f"across {at} {again}"]
+    return at
+
+
+@pytest.mark.parametrize("again", [f"no {REFUSED}", None], ids=["told", "silent"])
+@pytest.mark.parametrize("verb", [status, etcd])
+def test_f_a_member_that_is_healthy_on_its_own_host_and_cannot_be_reached_fails_the_run(world, verb, again):
+    at = across(world, f"no {REFUSED}", again)
+    result = run_deploy(world.hosts, verb)
+    assert "@fake/n2" in result.failed
+    assert at in result.log
+    assert "open port 2379" in result.log
+    assert len(result.commands["@fake/n1"]) == 2
+
+
+@pytest.mark.parametrize("verb", [status, etcd])
+def test_f_a_member_that_was_slow_is_tried_once_more_before_anything_is_said_of_it(world, verb):
+    across(world, "no context deadline exceeded", "yes")
+    result = run_deploy(world.hosts, verb)
+    assert (result.refused, result.failed) == ("", set())
+    assert [len(result.commands[host]) for host in sorted(HOSTS)] == [2, 1, 1]
+
+
+def test_f_a_member_that_is_down_is_not_asked_for_again(world):
+    across(world, f"no {REFUSED}", None)
+    world.show("@fake/n2", "stopped")
+    result = run_deploy(world.hosts, status)
+    assert len(result.commands["@fake/n1"]) == 1
+    assert "no way from" not in result.log
+
+
+def test_f_etcd_s_own_list_says_where_clients_reach_a_member(world):
+    lines = world.lines("@fake/n1")
+    lines.insert(-1, f"etcd across https://203.0.113.9:2379 no {REFUSED}")
+    world.hosts["@fake/n1"].lines = lines
+    assert run_deploy(world.hosts, status).failed == set()
