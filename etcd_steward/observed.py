@@ -220,6 +220,7 @@ class HostState:
     uid: int = -1
     machine: str = ""
     boot: str = ""
+    mark: str = ""
     lock: str = ""
     init: str = "none"
     os_id: str = ""

@@ -216,10 +216,17 @@ def _double_identities(cluster: Cluster, hosts: Mapping[str, HostState]) -> dict
         if identity is not None:
             carriers.setdefault(identity, []).append(member.host)
     return {
-        host: ", ".join(other for other in shared if other != host)
+        host: others
         for shared in carriers.values()
         for host in shared
-        if len(shared) > 1
+        # Two names of one machine are no clones of each other, see `machines`.
+        if (
+            others := ", ".join(
+                other
+                for other in shared
+                if other != host and not (hosts[host].mark and hosts[host].mark == hosts[other].mark)
+            )
+        )
     }
 
 

@@ -13,6 +13,7 @@ from etcd_steward import advisories, certificate_report, configuration, snapshot
 from etcd_steward.errors import Complaint
 from etcd_steward.gates import downgrading, stray_downgrade
 from etcd_steward.leftovers import notes as left_behind
+from etcd_steward.machines import same_machines
 from etcd_steward.observed import UNTENDED, see_cluster
 from etcd_steward.plan import quorum
 from etcd_steward.preflight import check_host, skew_complaint
@@ -147,7 +148,8 @@ def examine(
     Returns:
         The verdict.
     """
-    problems = _whole(sight)
+    same = same_machines({host: state.mark for host, state in sight.hosts.items()})
+    problems = _whole(sight) + same
     notes = snapshot_report.on_controller(sight, copies, now)
     unjudged: set[str] = set()
     for member in sight.cluster.members:
@@ -172,7 +174,12 @@ def examine(
             notes += [str(skewed)] if skewed else []
             notes += [f"{member.host}: lies aside, unused by etcd: {path}" for path in state.aside]
     problems += snapshot_report.on_hosts(sight)
-    told = unjudged | {host for host, state in sight.hosts.items() if not state.reached}
+    # Of two names of one machine it says the same, which is no sign of a clone.
+    told = (
+        unjudged
+        | {one.host for one in same}
+        | {host for host, state in sight.hosts.items() if not state.reached}
+    )
     problems += [refusal for refusal in plan.refusals if not told.issuperset(refusal.host.split(", "))]
     return Verdict(
         tuple(dict.fromkeys(problems)),

@@ -23,6 +23,7 @@ from etcd_steward.consents import unbroken
 from etcd_steward.credentials import Credentials, pki_folder
 from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.facts.probe import Probe, questions
+from etcd_steward.machines import same_machines
 from etcd_steward.observed import ClusterState, HostState, see_cluster
 from etcd_steward.parsing import parse_probe
 from etcd_steward.plan import Plan, decide
@@ -125,11 +126,12 @@ class ClusterRun:
                 raise failure
             return value
 
-    def look(self, *, only: bool = False) -> Sight:
+    def look(self, *, only: bool = False, tell: bool = False) -> Sight:
         """Probe all hosts at once and put together what they tell.
 
         Args:
-            only: nothing will be changed: an unreached host needs no address, several clusters stop nothing.
+            only: an unreached host needs no address, several clusters stop nothing.
+            tell: nothing will be changed, and two names of one machine are told, not refused.
 
         Returns:
             What was seen.
@@ -139,13 +141,16 @@ class ClusterRun:
         """
         hosts = self.probe(list(self.hosts))
         self.memory["last look"] = hosts
+        same = same_machines({name: state.mark for name, state in hosts.items()})
+        refuse([] if tell else same)
         cluster, complaints = build_cluster(
             self.name,
             self._placed(hosts) if only else self.settings,
             {name: state.interfaces for name, state in hosts.items() if state.reached},
             {name: host.data.get("ssh_hostname") or name for name, host in self.hosts.items()},
         )
-        refuse(complaints)
+        # One machine has one address, which then stands twice.
+        refuse([*same, *complaints] if complaints else [])
         if cluster is None:
             raise DeployError(f"{self.name}: no member could be placed")
         seen, ids = see_cluster(dict(hosts))

@@ -37,6 +37,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
     loopback = "[::1]" if is_ip(address) and ":" in address else "127.0.0.1"
     return script(
         "ctl.sh",
+        "machine.sh",
         "across.sh",
         "newest.sh",
         "service.sh",

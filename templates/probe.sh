@@ -1,5 +1,5 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails.
-# Needs ctl.sh, across.sh, newest.sh, processes.sh, service.sh and certificates.sh.
+# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh and certificates.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -14,7 +14,7 @@ say "now $(date +%s)"
 say "uid $(id -u)"
 say "machine $(uname -m)"
 say "hostname $(cat /proc/sys/kernel/hostname)"
-say "boot $(cat /proc/sys/kernel/random/boot_id)"
+tell_machine
 [ -f "$lock" ] && say "lock $(head -n 1 "$lock" 2>/dev/null)"
 # Where nobody can look for processes there may be any.
 readlink "/proc/$$/exe" >/dev/null 2>&1 || say "blind processes"

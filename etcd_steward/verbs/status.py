@@ -38,7 +38,7 @@ def status() -> None:
 
 
 def _look_and_tell(run: ClusterRun) -> dict[str, str]:
-    sight, now = confirmed(run, run.look(only=True)), run.now()
+    sight, now = confirmed(run, run.look(only=True, tell=True)), run.now()
     settings = sight.cluster.settings
     plan = sight.decide()
     # Only of members that are down, side by side.

@@ -4,7 +4,18 @@ import re
 
 import pytest
 
-from etcd_steward.verbs import etcd
+from etcd_steward.verbs import (
+    backup,
+    etcd,
+    maintain,
+    remove,
+    renew,
+    reset,
+    restore,
+    rotate_ca,
+    status,
+    upgrade,
+)
 from tests.engine.common import (
     HOSTS,
     MODES,
@@ -116,6 +127,38 @@ def test_a_refused_run_looks_and_does_nothing_else(world, tmp_path, damage, mode
     assert only_looked(result)
     assert not any(result.uploads.values())
     assert everything_below(tmp_path) == before
+
+
+def one_machine(world):
+    """Let n3 be another name of the machine n2: all that it tells, its data too."""
+    world.hosts[N3].lines = list(world.hosts[N2].lines)
+
+
+@pytest.mark.parametrize("verb", [backup, etcd, maintain, remove, renew, reset, restore, rotate_ca, upgrade])
+@pytest.mark.parametrize("mode", ["", "dry"])
+def test_two_names_of_one_machine_are_told_as_that_by_every_verb_before_any_change(
+    world, tmp_path, verb, mode
+):
+    one_machine(world)
+    before = everything_below(tmp_path)
+    result = run_deploy(Living(world).hosts, verb, mode=mode, data=SLOWER)
+    assert f"{N3}: found the machine that {N2} leads to as well" in result.refused
+    assert "clone" not in result.refused
+    assert only_looked(result)
+    assert everything_below(tmp_path) == before
+
+
+def test_status_tells_two_names_of_one_machine_and_no_clone(world):
+    one_machine(world)
+    result = run_deploy(world.hosts, status)
+    assert N3 in result.failed
+    assert f"found the machine that {N2} leads to as well" in result.log
+    assert "clone" not in result.log
+
+
+def test_two_machines_that_are_alike_are_still_a_clone(world):
+    clone(world)
+    assert "this host is a clone" in run_deploy(Living(world).hosts, etcd).refused
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": "abc"}'])
