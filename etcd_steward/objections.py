@@ -35,7 +35,13 @@ def reasons_against(job: Job) -> list[Complaint]:
         state = sight.hosts[member.host]
         if not state.reached:
             continue
-        complaints += check_host(member, state, job.plan.decisions[member.host].action)
+        work = job.works[member.host]
+        complaints += check_host(
+            member,
+            state,
+            job.plan.decisions[member.host].action,
+            restarts=work.start or work.restart or work.link,
+        )
         complaints += _undigested(job, member.host)
         needed = job.works[member.host].certificates
         complaint = sight.credentials.refusal(member.host, needed)

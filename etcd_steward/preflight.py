@@ -13,18 +13,21 @@ from etcd_steward.observed import HostState
 from etcd_steward.platforms import package_manager
 from etcd_steward.topology import Member
 
-__all__ = ["check_host", "skew_complaint"]
+__all__ = ["check_host", "nameless", "skew_complaint"]
 
 _TESTED_ARCHES = {"amd64", "arm64"}
 
 
-def check_host(member: Member, state: HostState, action: Action) -> list[Complaint]:
+def check_host(
+    member: Member, state: HostState, action: Action, *, restarts: bool = False
+) -> list[Complaint]:
     """Judge a reached host.
 
     Args:
         member: the host's member.
         state: what the probe told.
         action: what the plan decided for it.
+        restarts: whether its etcd starts in this run, also once more, which is when it asks for names.
 
     Returns:
         Everything that is wrong.
@@ -64,7 +67,27 @@ def check_host(member: Member, state: HostState, action: Action) -> list[Complai
         )
     if action in {*MAKING, "join", "replace"} and not state.service.running:
         complaints += _room(member, state)
+    if restarts:
+        complaints += nameless(member, state) + _misleading(member, state)
     return complaints
+
+
+def nameless(member: Member, state: HostState) -> list[Complaint]:
+    """Name the members' names that have no address on a host: its etcd reaches nobody by them once it starts again.
+
+    Args:
+        member: the host's member.
+        state: what the probe told.
+    """
+    return [
+        Complaint(
+            member.host,
+            f"no address for the name {name}",
+            "one",
+            "add it to DNS or to /etc/hosts on this host",
+        )
+        for name in state.unresolved
+    ]
 
 
 def _room(member: Member, state: HostState) -> list[Complaint]:
@@ -88,13 +111,7 @@ def _room(member: Member, state: HostState) -> list[Complaint]:
         )
         for port in state.listening
     ]
-    complaints += [
-        Complaint(
-            host, f"no address for the name {name}", "one", "add it to DNS or to /etc/hosts on this host"
-        )
-        for name in state.unresolved
-    ]
-    return complaints + _misleading(member, state)
+    return complaints
 
 
 def _misleading(member: Member, state: HostState) -> list[Complaint]:

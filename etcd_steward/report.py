@@ -16,7 +16,7 @@ from etcd_steward.leftovers import notes as left_behind
 from etcd_steward.machines import same_machines
 from etcd_steward.observed import UNTENDED, see_cluster
 from etcd_steward.plan import quorum
-from etcd_steward.preflight import check_host, skew_complaint
+from etcd_steward.preflight import check_host, nameless, skew_complaint
 from etcd_steward.reachability import complaints_about
 from etcd_steward.rights import lacking, lacking_rights
 
@@ -170,6 +170,7 @@ def examine(
             ended, ending = certificate_report.judged(member, state, now)
             problems += [one for one in ended if one.next not in _RUNS.values() or one.host not in refused]
             notes += ending + _service(member, state) + _scarce(member, state)
+            notes += [str(one) for one in nameless(member, state)]
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)
             notes += [str(skewed)] if skewed else []
             notes += [f"{member.host}: lies aside, unused by etcd: {path}" for path in state.aside]

@@ -71,12 +71,16 @@ if [ -z "$newest" ]; then
   for port in $ports; do
     grep -qiE ":$port [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say "listening $port"
   done
-  for name in $names; do
-    # What a name means is asked as etcd asks: with the host's own files, and for both families.
-    found=$({ getent ahosts "$name" || getent hosts "$name"; } 2>/dev/null | awk '{ print $1 }' | sort -u | tr '\n' ' ')
-    if [ -n "$found" ]; then say "resolved $name $found"; else say "unresolved $name"; fi
-  done
 fi
+# What a name means is asked as etcd asks: with the host's own files, and for both families. Also of a member that runs: it
+# asks again when it starts. Side by side, as a name server that is away answers each with silence.
+for name in $names; do
+  {
+    found=$({ ${limit:+$limit 20} getent ahosts "$name" || ${limit:+$limit 20} getent hosts "$name"; } 2>/dev/null | awk '{ print $1 }' | sort -u | tr '\n' ' ')
+    if [ -n "$found" ]; then say "resolved $name $found"; else say "unresolved $name"; fi
+  } &
+done
+wait
 for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.[0-9]*; do [ -e "$aside" ] && say "aside $aside"; done
 for left in /var/tmp/etcd-steward.* "$snapshots"/.drill.* "$snapshots"/.taking.*; do
   [ -d "$left" ] && say "left $(stat -c %Y "$left") $left"

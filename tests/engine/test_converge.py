@@ -129,6 +129,28 @@ def test_a_refused_run_looks_and_does_nothing_else(world, tmp_path, damage, mode
     assert everything_below(tmp_path) == before
 
 
+def nameless(world):
+    """Let a name of a member have no address on n2 any more."""
+    world.hosts[N2].lines.insert(-1, "unresolved n9.example.org")
+
+
+@pytest.mark.parametrize("verb", [etcd, upgrade])
+def test_a_name_that_stopped_resolving_is_told_before_a_formed_member_is_restarted(world, verb):
+    nameless(world)
+    data = SLOWER if verb is etcd else {"etcd_version": "3.6.17"} | {"etcd_sha256": "0" * 64}
+    result = run_deploy(Living(world).hosts, verb, data=data)
+    assert f"{N2}: found no address for the name n9.example.org" in result.refused
+    assert only_looked(result)
+
+
+def test_where_nobody_is_restarted_a_name_without_address_stops_nothing_and_status_tells_it(world):
+    nameless(world)
+    assert run_deploy(Living(world).hosts, etcd).refused == ""
+    result = run_deploy(world.hosts, status)
+    assert result.failed == set()
+    assert f"{N2}: found no address for the name n9.example.org" in result.stdout
+
+
 def one_machine(world):
     """Let n3 be another name of the machine n2: all that it tells, its data too."""
     world.hosts[N3].lines = list(world.hosts[N2].lines)

@@ -79,7 +79,7 @@ def state(**resolved):
 
 
 def judged(member, seen):
-    return [str(one) for one in check_host(member, seen, "bootstrap")]
+    return [str(one) for one in check_host(member, seen, "bootstrap", restarts=True)]
 
 
 @pytest.mark.parametrize("loopback", ["127.0.0.1", "127.0.1.1", "::1"])
@@ -118,3 +118,9 @@ def test_the_probe_tells_what_names_mean(tmp_path):
     assert seen.reached, seen.problem
     assert set(seen.resolved["localhost"]) <= {"127.0.0.1", "::1"}
     assert seen.unresolved == ("n1.invalid",)
+    # A member that has data asks again when it starts.
+    wal = tmp_path / "data/member/wal"
+    wal.mkdir(parents=True)
+    (wal / "0.wal").write_bytes(b"")
+    again = subprocess.run(["sh", "-c", script + ""], capture_output=True, text=True, check=True)
+    assert parse_probe("n1", again.stdout.splitlines()).unresolved == ("n1.invalid",)
