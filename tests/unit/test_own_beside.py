@@ -38,8 +38,8 @@ def test_k_what_a_process_runs_from_tells_whose_it_is(tmp_path: Path, first: str
     config.write_text(f"{first}name: n1\n# Written by etcd-steward\n")
     (part,) = re.findall(r"^etcds \| while .*?^done$", text("probe.sh"), re.MULTILINE | re.DOTALL)
     pretended = (
-        f"marker='{MARKER}'\nsay() {{ printf '%s\\n' \"$*\"; }}\netcds() {{ echo 7 /usr/bin/etcd; }}\n"
-        f"given() {{ echo --config-file={config}; }}\n"
+        f"marker='{MARKER}'\nsay() {{ printf '%s\\n' \"$*\"; }}\n"
+        f"etcds() {{ echo 7 /usr/bin/etcd --config-file={config}; }}\n"
     )
     told = subprocess.run(["sh", "-c", pretended + part], capture_output=True, text=True, check=False).stdout
     assert ("ours 7" in told.splitlines()) == ours
