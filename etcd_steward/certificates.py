@@ -69,15 +69,29 @@ class LeafSpec:
 
 @dataclass(frozen=True, repr=False)
 class Authority:
-    """A certificate authority; `key` is None where only its certificate is here."""
+    """A certificate authority; `key` is None where only its certificate is here.
+
+    Args:
+        certificate: its certificate.
+        key: its private key.
+        above: the certificates above an issuing authority, each signed by the next, up to the root; as far as they are
+            known.
+    """
 
     certificate: x509.Certificate
     key: CertificateIssuerPrivateKeyTypes | None = None
+    above: tuple[x509.Certificate, ...] = ()
 
     @property
     def pem(self) -> str:
         """The certificate as PEM."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    @property
+    def chain(self) -> str:
+        """PEM of what is shown behind each certificate that it signs, so that whoever trusts only the root takes it; not the root."""
+        between = [self.certificate, *self.above][: len(self.above)]
+        return "".join(Authority(one).pem for one in between)
 
     @property
     def fingerprint(self) -> str:

@@ -138,8 +138,7 @@ class ClientRun:
 
     def trusted(self) -> str:
         """PEM of what clients shall trust; both authorities while a rotation is under way."""
-        texts = self.credentials.texts
-        return texts[0] if texts else ""
+        return self.credentials.for_clients()
 
     def reasons(self, wanted: Bundle, pem: str, found: Mapping[str, File]) -> list[str]:
         """Tell why a client needs a new certificate.

@@ -92,8 +92,28 @@ class Credentials:
         """List, for each role, the authorities that may have signed its certificate."""
         if self.issuers is not None:
             return {role: [self.issuers.for_role(role)] for role in ROLES}
-        client, peer = (bundle(pem) for pem in self.texts) if self.texts else ([], [])
+        client, peer = map(self._known, self.texts) if self.texts else ([], [])
         return {"server": client, "peer": peer, "client": client, "health": client}
+
+    def _known(self, pem: str) -> list[Authority]:
+        """Read authorities that hosts carry, with what is above those that are here."""
+        here = [] if self.here is None else [self.here.client, self.here.peer]
+        known = {one.fingerprint: one for one in here}
+        return [known.get(one.fingerprint, one) for one in bundle(pem)]
+
+    def for_clients(self) -> str:
+        """PEM of what clients trust: what members carry, and all up to the root, without which OpenSSL takes no chain.
+
+        Members trust the issuing authority alone: with its root they would let in whoever the root signs for.
+        """
+        if self.texts is None:
+            return ""
+        found = self._known(self.texts[0])
+        carried = {one.fingerprint for one in found}
+        above = {Authority(one).fingerprint: one for each in found for one in each.above}
+        return self.texts[0] + "".join(
+            Authority(one).pem for fingerprint, one in above.items() if fingerprint not in carried
+        )
 
     def refusal(self, host: str, reasons: Mapping[Role, tuple[str, ...]]) -> Complaint | None:
         """Say why a host's certificates cannot be made here.

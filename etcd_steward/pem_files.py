@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,8 +88,13 @@ def given(
     with file_errors_told():
         client = read_authority(ca_cert, ca_key, environ)
         peer = read_authority(peer_ca_cert, peer_ca_key, environ)
-    for path, authority in ((ca_cert, client), (peer_ca_cert, peer)):
-        start, end = authority.certificate.not_valid_before_utc, authority.certificate.not_valid_after_utc
+    certificates = [
+        (path, certificate)
+        for path, authority in ((ca_cert, client), (peer_ca_cert, peer))
+        for certificate in (authority.certificate, *authority.above)
+    ]
+    for path, certificate in certificates:
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if not start <= now < end:
             span = f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
             raise PkiError(
@@ -136,7 +142,7 @@ def read_authority(certificate_path: Path, key_path: Path | None, environ: Mappi
     """Read one authority.
 
     Args:
-        certificate_path: PEM file with its certificate alone.
+        certificate_path: PEM file with its certificate, and behind it those above it up to the root, where there are any.
         key_path: Its key; None when nothing will be signed.
         environ: Where the passphrase of the key is looked up.
 
@@ -148,10 +154,9 @@ def read_authority(certificate_path: Path, key_path: Path | None, environ: Mappi
         OSError: A file cannot be opened.
     """
     found = bundle(_text(certificate_path))
-    if len(found) != 1:
+    if not found:
         raise PkiError(
-            f"{certificate_path}: found {len(found) or 'no'} readable certificates, "
-            "wanted the one that signs; next: replace the file"
+            f"{certificate_path}: found no readable certificates, wanted the one that signs; next: replace the file"
         )
     certificate = found[0].certificate
     if not _may_sign(certificate):
@@ -164,15 +169,38 @@ def read_authority(certificate_path: Path, key_path: Path | None, environ: Mappi
             f"{certificate_path}: found {'; '.join(problems)}, wanted an authority whose certificates etcd takes; "
             "next: give another authority"
         )
+    above = _above(certificate_path, found)
     if key_path is None:
-        return Authority(certificate)
+        return Authority(certificate, above=above)
     key = _key(key_path, _text(key_path), environ)
     if not _belongs(certificate, key):
         raise PkiError(
             f"{key_path}: found the key of another certificate, wanted that of {certificate_path}; "
             "next: give the files that belong together"
         )
-    return Authority(certificate, key)
+    return Authority(certificate, key, above)
+
+
+def _above(path: Path, found: list[Authority]) -> tuple[x509.Certificate, ...]:
+    """Judge what follows the certificate that signs: each one above the last, up to a root that signs itself.
+
+    Go takes an issuing authority for an anchor. OpenSSL and Python before 3.13 do not, so that clients get the root too.
+    """
+    for one, upper in itertools.pairwise(found):
+        facts = read_certificate(one.pem)
+        if facts is None or facts.issued_by([upper]) is None or not _may_sign(upper.certificate):
+            raise PkiError(
+                f"{path}: found {upper!r} behind {one!r}, which it has not signed, wanted the certificate that signs, then "
+                "each one above it up to the root; next: put them in that order, and nothing else into the file"
+            )
+    last = found[-1]
+    facts = read_certificate(last.pem)
+    if facts is None or facts.issued_by([last]) is None:
+        raise PkiError(
+            f"{path}: found {last!r} without the certificate of {last.certificate.issuer.rfc4514_string()} above it, wanted all "
+            f"up to the root, as OpenSSL takes no other; next: cat ISSUING.pem ROOT.pem > {path.name}"
+        )
+    return tuple(one.certificate for one in found[1:])
 
 
 def told_apart(client: Authority, peer: Authority, where: str) -> Authorities:

@@ -160,7 +160,7 @@ def issue(authority: Authority, spec: LeafSpec, *, now: datetime) -> Pair:
     # Ed25519 brings its own hash; only a brought CA can have such a key.
     edwards = isinstance(authority.key, ed25519.Ed25519PrivateKey)
     certificate = builder.sign(authority.key, None if edwards else hashes.SHA256())
-    return pair(Authority(certificate).pem, key_text(key))
+    return pair(Authority(certificate).pem + authority.chain, key_text(key))
 
 
 def differences(
@@ -200,6 +200,8 @@ def differences(
         same_name = any(facts.certificate.issuer == a.certificate.subject for a in trusted)
         found = facts.issuer + (" of the same name but another key" if same_name else "")
         reasons.append(f"issuer: found {found}, wanted {wanted or 'a trusted one'}")
+    elif issuer.above and "".join(one.pem for one in bundle(pem)[1:]) != issuer.chain:
+        reasons.append("chain: found another than up to the root of its authority")
     left = facts.not_after - now
     lasts_as_long_as_issuer = issuer is not None and facts.not_after >= issuer.certificate.not_valid_after_utc
     if left <= timedelta(0):

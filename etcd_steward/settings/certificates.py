@@ -28,11 +28,15 @@ class CertificateSettings(Keys):
         "pki", "Folder on the controller that holds the authorities' keys.", "/srv/secrets/pki"
     )
     etcd_ca_cert: Line | None = key(
-        None, "File on the controller: your own authority for servers and clients.", "ca.pem"
+        None,
+        "File on the controller: your own authority for servers and clients; below a company's root, all above it up to the root behind it.",
+        "ca.pem",
     )
     etcd_ca_key: Line | None = key(None, "File on the controller: the key of etcd_ca_cert.", "ca-key.pem")
     etcd_peer_ca_cert: Line | None = key(
-        None, "File on the controller: your own authority for members.", "peer-ca.pem"
+        None,
+        "File on the controller: your own authority for members; with all above it, likewise.",
+        "peer-ca.pem",
     )
     etcd_peer_ca_key: Line | None = key(
         None, "File on the controller: the key of etcd_peer_ca_cert.", "peer-ca-key.pem"
