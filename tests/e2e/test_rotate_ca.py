@@ -189,6 +189,30 @@ def test_a_rotation_without_the_old_keys_stops_at_a_member_that_cannot_start_and
     site.etcd("-y").unchanged()
 
 
+def test_a_rotation_that_nobody_wants_any_more_goes_back_from_trusting_both(site: Site) -> None:
+    ids, present = member_ids(site), authorities(site)
+    old = [[present.client.fingerprint], [present.peer.fingerprint]]
+    site.run("-y", ROTATE).failed("etcd_clients_ready=trust")
+    assert all(len(prints) == 2 for host in site.hosts for prints in trusted(host))
+    back = {
+        f"etcd_{kind}": str(site.pki / f"{name}.pem")
+        for kind, name in (
+            ("ca_cert", "ca"),
+            ("ca_key", "ca-key"),
+            ("peer_ca_cert", "peer-ca"),
+            ("peer_ca_key", "peer-ca-key"),
+        )
+    }
+    with Writer(site) as writer:
+        site.run("-y", READY, ROTATE, *(f"--data={key}={value}" for key, value in back.items())).succeeded()
+    writer.report.served().told("rotate_ca.py, back from trusting both")
+    assert [trusted(host) for host in site.hosts] == [old] * len(site.hosts)
+    assert all(signed_by(host, present) for host in site.hosts)
+    assert not (site.pki / "next").exists()
+    assert member_ids(site) == ids
+    site.etcd("-y").unchanged()
+
+
 def test_authorities_of_the_operators_own_come_the_same_way_and_never_by_converging(site: Site) -> None:
     ids, processes, before = member_ids(site), site.processes(), [trusted(host) for host in site.hosts]
     own = Store(site.folder / "own").create(Subject(organization="Example"), 90, datetime.now(UTC), "Example")
