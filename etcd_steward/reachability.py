@@ -90,7 +90,7 @@ def confirmed(run: ClusterRun, sight: Sight) -> Sight:
 
 
 def _try(run: ClusterRun, one: Unreached) -> tuple[str, str]:
-    question = ctl(one.observer, "across.sh", "across-try.sh", beside=one.url, seconds=_PATIENT_S)
+    question = ctl(one.observer, "across.sh", beside=one.url, seconds=_PATIENT_S)
     lines: Sequence[str] = ask(run, one.observer.host, question)
     told = next((read_across(line) for line in lines if line.startswith("across ")), None)
     return (one.url, told[1]) if told else (one.url, one.why)

@@ -19,3 +19,5 @@ following() { # the answer of `member list -w json`
       } }
     END { if (after == "") after = first; if (found && after != "" && after != "-") print after }'
 }
+# Alone it tries one. Set before, then: beside seconds
+[ -z "${beside:-}" ] || across "$beside" "$seconds"

@@ -158,6 +158,7 @@ QUESTIONS = {
     "serving.sh": ({"endpoints": "x", "seconds": "0"}, [f"status x {STATUS}"]),
     "status.sh": ({"endpoint": "x", "prefix": "/nowhere"}, [f"status {STATUS}"]),
     "authenticates.sh": ({"endpoint": "x"}, ["off"]),
+    "across.sh": ({"beside": "x", "seconds": "1"}, ["across x yes"]),
     "reached.sh": ({"endpoints": "x"}, ["reached x"]),
     "alarms.sh": ({"endpoint": "x", "seconds": "0"}, ["listed"]),
     "disarm.sh": ({"endpoint": "x"}, ["disarmed"]),
