@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra.api import FactBase, StringCommand
+
+from etcd_steward.shell import script
 
 __all__ = ["Account"]
 
 
 class Account(FactBase[bool]):
-    """Returns whether a system account and its group exist."""
+    """Returns whether a system account and its group exist, in the host's own files or wherever else it has them from."""
 
     @staticmethod
     def default() -> bool:
@@ -24,9 +24,7 @@ class Account(FactBase[bool]):
             user: name of the account.
             group: name of the group.
         """
-        return StringCommand(
-            f"id {shlex.quote(user)} >/dev/null 2>&1 && grep -q ^{shlex.quote(group)}: /etc/group && echo yes || true"
-        )
+        return StringCommand(script("groups.sh", "account-there.sh", user=user, group=group))
 
     def process(self, output: list[str]) -> bool:
         """Read the answer."""

@@ -47,6 +47,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "asked.sh",
         "node-look.sh",
         "certificates.sh",
+        "groups.sh",
         "probe.sh",
         user=settings.run_as[0],
         group=settings.run_as[1],

@@ -1,7 +1,7 @@
-# Makes a system group and account; busybox and shadow spell it differently.
+# Makes a system group and account; busybox and shadow spell it differently. Needs groups.sh.
 # Set before: user group uid gid
 set -e
-if ! grep -q "^$group:" /etc/group; then
+if [ -z "$(group_of "$group")" ]; then
   if command -v groupadd >/dev/null; then groupadd --system ${gid:+--gid "$gid"} "$group"
   else addgroup -S ${gid:+-g "$gid"} "$group"; fi
 fi

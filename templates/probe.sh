@@ -1,5 +1,5 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails.
-# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh and certificates.sh.
+# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh, certificates.sh and groups.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -21,7 +21,7 @@ readlink "/proc/$$/exe" >/dev/null 2>&1 || say "blind processes"
 say "init $init"
 grep -E '^(ID|ID_LIKE|VERSION_ID|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
 if id "$user" >/dev/null 2>&1; then say "account $(id -u "$user") $(id -g "$user")"; fi
-grep "^$group:" /etc/group 2>/dev/null | while IFS=: read -r _ _ gid _; do say "group $gid"; done
+group_of "$group" | while IFS=: read -r _ _ gid _; do say "group $gid"; done
 for folder in "$prefix"/*/; do
   [ -x "${folder}etcd" ] && [ -f "${folder}.archive-sha256" ] && say "release $(basename "$folder") $(cat "${folder}.archive-sha256")"
 done
