@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from etcd_steward import binaries, kubeadm, versions
 from etcd_steward.clients import Bundle
 from etcd_steward.errors import Complaint
-from etcd_steward.fleet import answers, disagreements, kubernetes_keys
+from etcd_steward.fleet import answers, disagreements, kubernetes_keys, same_names
 from etcd_steward.kubernetes_look import CONFIG, DROP_IN, LOG, UNIT, Look, question
 from etcd_steward.observed import holds
 from etcd_steward.platforms import REPOSITORY_FILES
@@ -178,6 +178,8 @@ class ControlPlanes:
         complaints = disagreements(self.settings, SHARED)
         for name, look in self.looks.items():
             complaints += self._against(name, look)
+        names = {name: self._node_name(name) for name in self.looks}
+        complaints += same_names(names, "Kubernetes", "set its etcd_kubernetes_node_name")
         version, release = self.client.version, self.settings[self.first].etcd_kubernetes_release
         if version is not None and release is not None:
             reason = kubeadm.judge_etcd(release, version)
@@ -201,6 +203,17 @@ class ControlPlanes:
                 )
             )
         return complaints
+
+    def _node_name(self, name: str) -> str:
+        """Tell by which name kubeadm has made a node of a host, or will."""
+        look, given = self.looks[name], self.settings[name].etcd_kubernetes_node_name
+        # Only the first one's goes into a file; the others join by hand, where one for all would be of no use.
+        meant = (
+            given
+            if name == self.first or given != self.settings[self.first].etcd_kubernetes_node_name
+            else None
+        )
+        return look.node_name or (look.hostname if look.admin else meant or look.hostname)
 
     @property
     def initialises(self) -> bool:

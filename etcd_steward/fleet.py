@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from etcd_steward.shell import Script
 
-__all__ = ["answers", "disagreements", "fleet", "in_front", "kubernetes_keys", "member_address", "worked_on"]
+__all__ = [
+    "answers",
+    "disagreements",
+    "fleet",
+    "in_front",
+    "kubernetes_keys",
+    "member_address",
+    "same_names",
+    "worked_on",
+]
 
 
 def fleet(host: Host, key: str) -> dict[str, Settings]:
@@ -130,6 +139,30 @@ def disagreements(hosts: Mapping[str, Settings], keys: tuple[str, ...]) -> list[
         for name, own in hosts.items()
         if getattr(own, key) != getattr(hosts[first], key)
     ]
+
+
+def same_names(names: Mapping[str, str], called: str, cure: str) -> list[Complaint]:
+    """Complain of hosts that a Kubernetes would take for one and the same node.
+
+    Args:
+        names: the names of the nodes by host, as far as they are known; capital letters make no difference.
+        called: who takes them so.
+        cure: what helps besides another host name.
+    """
+    owners: dict[str, str] = {}
+    complaints = []
+    for host, name in names.items():
+        first = owners.setdefault(name.lower(), host) if name else host
+        if first != host:
+            complaints.append(
+                Complaint(
+                    host,
+                    f"the node name {name}, as on {first}",
+                    f"a name of its own for each node, as {called} takes nodes of one name for the same node",
+                    f"`hostnamectl set-hostname NAME` on this host (Alpine: `setup-hostname NAME`, then reboot), or {cure}",
+                )
+            )
+    return complaints
 
 
 def member_address(client: ClientRun, host: str) -> str:

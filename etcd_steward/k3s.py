@@ -13,6 +13,7 @@ from etcd_steward.binaries import Program
 
 __all__ = [
     "COMMAND_LINES",
+    "LEADING",
     "Server",
     "check_config",
     "check_token",
@@ -23,6 +24,7 @@ __all__ = [
     "reason_against_sharing",
     "release_line",
     "storage_key",
+    "values",
 ]
 
 UPSTREAM = "https://github.com/k3s-io/k3s/releases/download"
@@ -46,6 +48,18 @@ RESERVED = frozenset(
         "cluster-init",
         "cluster-reset",
         "data-dir",
+    }
+)
+# Those of them that lead a server elsewhere wherever k3s reads them, though they are not written here.
+LEADING = frozenset(
+    {
+        "token-file",
+        "server",
+        "cluster-init",
+        "cluster-reset",
+        "cluster-reset-restore-path",
+        "data-dir",
+        "config",
     }
 )
 
@@ -96,7 +110,17 @@ def config(server: Server) -> str:
     Returns:
         The file.
     """
-    values: dict[str, Any] = {
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values(server).items()]
+    return "".join(["# Written by etcd-steward; changes here are overwritten.\n", *lines])
+
+
+def values(server: Server) -> dict[str, Any]:
+    """Give the keys of `config.yaml` and their values.
+
+    Args:
+        server: what it says.
+    """
+    given: dict[str, Any] = {
         "datastore-endpoint": ",".join(server.endpoints),
         "datastore-cafile": server.ca,
         "datastore-certfile": server.certificate,
@@ -104,12 +128,10 @@ def config(server: Server) -> str:
         "token": server.token,
     }
     if server.tls_san:
-        values["tls-san"] = list(server.tls_san)
+        given["tls-san"] = list(server.tls_san)
     if server.node_ip:
-        values["node-ip"] = server.node_ip
-    values |= dict(sorted(server.more.items()))
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
-    return "".join(["# Written by etcd-steward; changes here are overwritten.\n", *lines])
+        given["node-ip"] = server.node_ip
+    return given | dict(sorted(server.more.items()))
 
 
 def check_config(values: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from etcd_steward import k3s
 from etcd_steward.clients import Bundle
+from etcd_steward.neighbours import Neighbour
+from etcd_steward.neighbours import read as read_neighbours
 from etcd_steward.observed import File
 from etcd_steward.platforms import INITS
 from etcd_steward.shell import Script, script
@@ -21,6 +23,19 @@ NOTE = "/etc/etcd-steward/k3s-note"
 LOGROTATE = "/etc/logrotate.d/k3s"
 # Only one of them is there.
 UNITS = [init.definition.format(name="k3s") for init in INITS.values()]
+# What k3s reads beside that: after it, in the order of the names (k3s, pkg/configfilearg), and what its service hands it.
+DROP_INS = [f"{CONFIG}.d/*.yaml", f"{CONFIG}.d/*.yml"]
+ENVIRONMENT = [
+    "/etc/default/k3s",
+    "/etc/sysconfig/k3s",
+    "/etc/systemd/system/k3s.service.env",
+    "/etc/conf.d/k3s",
+    "/etc/rancher/k3s/k3s.env",
+]
+_UNIT_DROP_INS = [
+    f"{folder}/systemd/system/k3s.service.d/*.conf" for folder in ("/lib", "/usr/lib", "/run", "/etc")
+]
+_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 
 
 @dataclass
@@ -30,6 +45,9 @@ class Look:
     whole: bool = False
     machine: str = ""
     init: str = "none"
+    hostname: str = ""
+    node_name: str = ""
+    beside: list[str] = field(default_factory=list)
     memory: bool = False
     token: bool = False
     ready: bool = False
@@ -54,8 +72,8 @@ class Look:
             match word:
                 case "end":
                     look.whole = True
-                case "machine" | "init" | "link":
-                    setattr(look, word, rest)
+                case "machine" | "init" | "link" | "hostname" | "node-name":
+                    setattr(look, word.replace("-", "_"), rest)
                 case "memory" | "token" | "ready" | "logrotate":
                     setattr(look, word, rest == "yes")
                 case "line-file":
@@ -65,11 +83,16 @@ class Look:
                     look.files[path] = File(digest, mode, owner, ours=True)
                 case "service":
                     look.service.add(rest)
-                case "line" | "strange" | "data" | "disk" | "started":
+                case "line" | "strange" | "data" | "disk" | "started" | "beside":
                     getattr(look, word).append(rest)
                 case "release":
                     look.releases.append(rest)
         return look
+
+    @property
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """What k3s reads beside our files."""
+        return read_neighbours(self.beside)
 
 
 def bundle_of(settings: Settings) -> Bundle:
@@ -96,7 +119,7 @@ def reads(settings: Settings) -> dict[str, list[str] | str]:
     Returns:
         The variables.
     """
-    files = [CONFIG, bundle_of(settings).ca, *UNITS]
+    files = [CONFIG, *DROP_INS, *ENVIRONMENT, _REGISTRIES, bundle_of(settings).ca, *UNITS]
     return {"reads": files, "program": f"{settings.etcd_k3s_bin_dir}/k3s"}
 
 
@@ -112,9 +135,13 @@ def question(settings: Settings) -> Script:
     return script(
         "k3s-noted.sh",
         "service.sh",
+        "neighbours.sh",
         "k3s-look.sh",
         **reads(settings),
         prefix=settings.etcd_k3s_prefix,
         files=[CONFIG, NOTE, LOGROTATE, *UNITS],
         lines=list(k3s.COMMAND_LINES) if settings.etcd_k3s_cgroups else [],
+        drop_ins=DROP_INS,
+        units=_UNIT_DROP_INS,
+        beside_as="",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 from etcd_steward import binaries, k3s, versions
 from etcd_steward.credentials import pki_folder
 from etcd_steward.errors import Complaint
-from etcd_steward.fleet import answers, disagreements, kubernetes_keys, member_address
+from etcd_steward.fleet import answers, disagreements, kubernetes_keys, member_address, same_names
 from etcd_steward.k3s_look import CONFIG, LOGROTATE, NOTE, Look, bundle_of, question, reads
+from etcd_steward.neighbours import named, overriding
 from etcd_steward.observed import holds
 from etcd_steward.platforms import INITS
 from etcd_steward.secret_files import keep_secret, read_secret
@@ -114,17 +116,6 @@ class Servers:
         """
         own, look = self.settings[host], self.looks[host]
         init, cluster = INITS[look.init], self.client.sight.cluster
-        bundle = bundle_of(own)
-        server = k3s.Server(
-            self.client.endpoints,
-            bundle.ca,
-            bundle.certificate,
-            bundle.key,
-            token,
-            own.etcd_k3s_tls_san,
-            own.etcd_k3s_node_ip or member_address(self.client, host),
-            own.etcd_k3s_config,
-        )
         service = own.etcd_service if host in self.client.run.hosts else ""
         unit = render(
             f"k3s.{init.template.partition('.')[2]}",
@@ -135,13 +126,27 @@ class Servers:
         )
         note = self.noted(host) + ""
         files = [
-            Content(CONFIG, k3s.config(server), "600"),
+            Content(CONFIG, k3s.config(self._server(host, token)), "600"),
             Content(NOTE, f"{note}\n" if not note.endswith("\n") else note),
             Content(init.definition.format(name="k3s"), unit, init.mode),
         ]
         if init.name == "openrc":
             files.append(Content(LOGROTATE, render("k3s.logrotate.j2")))
         return files
+
+    def _server(self, host: str, token: str) -> k3s.Server:
+        own = self.settings[host]
+        bundle = bundle_of(own)
+        return k3s.Server(
+            self.client.endpoints,
+            bundle.ca,
+            bundle.certificate,
+            bundle.key,
+            token,
+            own.etcd_k3s_tls_san,
+            own.etcd_k3s_node_ip or member_address(self.client, host),
+            own.etcd_k3s_config,
+        )
 
     def noted(self, host: str) -> Script:
         """Write the script that notes what k3s is started with."""
@@ -183,6 +188,8 @@ class Servers:
         complaints = disagreements(self.settings, ("etcd_k3s_token",))
         for name, look in self.looks.items():
             complaints += self._against(name, look)
+        names = {name: self._node_name(name) for name in self.looks}
+        complaints += same_names(names, "k3s", "set node-name in its etcd_k3s_config")
         try:
             token = self.token()
         except (OSError, ValueError) as error:
@@ -205,6 +212,35 @@ class Servers:
                 if look.token
             ]
         return complaints
+
+    def _node_name(self, name: str) -> str:
+        """Tell by which name k3s makes a node of a host; empty where it makes one up that no other has."""
+        look, own = self.looks[name], self.settings[name].etcd_k3s_config
+        if "with-node-id" in own or any("with-node-id" in one.keys for one in look.neighbours):
+            return ""
+        return str(own.get("node-name") or look.node_name or look.hostname)
+
+    def _beside(self, name: str, look: Look) -> list[tuple[str, str, str]]:
+        """Complain of what k3s takes from elsewhere though we write it: that would win, or stand against it."""
+        ours = {*k3s.values(self._server(name, "")), *k3s.LEADING}
+        told = [
+            (
+                f"{named(keys)} in {one.path}, which k3s reads as well",
+                f"what leads k3s in {CONFIG} alone, as otherwise its data may go elsewhere",
+                f"take it out there, or `{_away(one.path)}` on this host; keys of your own go into etcd_k3s_config",
+            )
+            for one, keys in overriding(look.neighbours, ours)
+        ]
+        told += [
+            (
+                f"{one.path}, which k3s reads as well, and no way to tell its keys",
+                "a file with each key on a line of its own, as any of them may lead k3s elsewhere",
+                f"write it so, or `{_away(one.path)}` on this host",
+            )
+            for one in look.neighbours
+            if not one.known
+        ]
+        return told
 
     def _against(self, name: str, look: Look) -> list[Complaint]:
         own = self.settings[name]
@@ -236,6 +272,7 @@ class Servers:
             )
             for path in look.data
         ]
+        told += self._beside(name, look)
         before = look.link.removeprefix(f"{own.etcd_k3s_prefix}/").partition("/")[0]
         if own.etcd_k3s_version and look.link.startswith(f"{own.etcd_k3s_prefix}/"):
             was, to = k3s.release_line(before), k3s.release_line(own.etcd_k3s_version)
@@ -248,6 +285,10 @@ class Servers:
                     )
                 )
         return [Complaint(name, *one) for one in told]
+
+
+def _away(path: str) -> str:
+    return f"mv {shlex.quote(path)} {shlex.quote(f'{path}.off')}"
 
 
 def _arch(machine: str) -> str:

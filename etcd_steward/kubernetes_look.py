@@ -28,6 +28,8 @@ class Look:
     whole: bool = False
     machine: str = ""
     init: str = "none"
+    hostname: str = ""
+    node_name: str = ""
     os: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
@@ -43,8 +45,8 @@ class Look:
         look = cls()
         for line in lines:
             word, _, rest = line.partition(" ")
-            if word in {"machine", "init", "log"}:
-                setattr(look, word, rest)
+            if word in {"machine", "init", "log", "hostname", "node-name"}:
+                setattr(look, word.replace("-", "_"), rest)
             elif word in {"end", "admin", "kubelet"}:
                 setattr(look, {"end": "whole", "admin": "admin", "kubelet": "enabled"}[word], True)
             elif word in {"os", "tool", "at", "staged"}:

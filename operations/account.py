@@ -46,4 +46,6 @@ def present(
     if not missing:
         host.noop(f"account {user} is already there")
         return
-    yield StringCommand(script("guard.sh", "groups.sh", "account.sh", user=user, group=group, uid=uid, gid=gid))
+    yield StringCommand(
+        script("guard.sh", "groups.sh", "account.sh", user=user, group=group, uid=uid, gid=gid)
+    )

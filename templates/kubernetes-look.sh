@@ -3,6 +3,10 @@
 say "look 1"
 say "machine $(uname -m)"
 say "init $init"
+say "hostname $(uname -n)"
+# kubeadm leaves this behind where a node is called otherwise than its host.
+sed -n 's/.*--hostname-override=\([A-Za-z0-9.-]\{1,\}\).*/node-name \1/p' /var/lib/kubelet/kubeadm-flags.env 2>/dev/null |
+  while read -r line; do say "$line"; done
 grep -E '^(ID|ID_LIKE|PRETTY_NAME)=' /etc/os-release 2>/dev/null | while IFS= read -r line; do say "os $line"; done
 for file in $files; do
   [ -f "$file" ] || continue

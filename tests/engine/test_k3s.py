@@ -31,6 +31,7 @@ class Pis:
         self.hosts = self.world.hosts
         self.init = init
         self.keys, self.memory, self.line, self.more = [], True, "", []
+        self.beside = {name: [f"hostname {name[-2:]}"] for name in HOSTS}
         self.files = {name: {} for name in HOSTS}
         self.running, self.ready, self.deaf = set(), set(HOSTS), ""
         self.started = {name: [] for name in HOSTS}
@@ -89,6 +90,7 @@ class Pis:
             *(f"disk {line}" for line in self.disk(name)),
             *(f"started {line}" for line in self.started[name]),
             *(["ready yes"] if running and name in self.ready else []),
+            *self.beside[name],
             *self.more,
             "end",
         ]
@@ -342,3 +344,96 @@ def test_without_a_quorum_nothing_begins(make):
     result = pis.run()
     assert "etcd: found no quorum that answers, wanted a healthy cluster; next: " in result.refused
     assert changed(result) == set()
+
+
+OLD = "/etc/rancher/k3s/config.yaml.d/10-old.yaml"
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (OLD, "datastore-endpoint"),
+        (OLD, "token+"),
+        (OLD, "node-ip"),
+        (OLD, "disable"),
+        (OLD, "cluster-init"),
+        (OLD, "t"),
+        ("/etc/default/k3s", "K3S_DATASTORE_ENDPOINT"),
+        ("/etc/systemd/system/k3s.service.env", "K3S_TOKEN"),
+        ("/etc/sysconfig/k3s", "K3S_URL"),
+        ("/etc/default/k3s", "K3S_CONFIG_FILE"),
+        ("/etc/systemd/system/k3s.service.d/x.conf", "--datastore-endpoint"),
+    ],
+)
+def test_b13_a_key_of_ours_beside_ours_is_refused_before_any_change(make, path, key):
+    pis = make(etcd_k3s_config={"disable": ["traefik"]})
+    pis.beside[N2] += [f"beside file {path}", f"beside key {key} {path}"]
+    result = pis.run()
+    (line,) = [one for one in result.refused.splitlines() if "found" in one]
+    assert line.startswith(f"    {N2}: found {key} in {path}, which k3s reads as well, wanted ")
+    assert f"`mv {path} {path}.off` on this host" in line
+    assert changed(result) == set()
+
+
+def test_keys_that_are_not_ours_are_no_obstacle(make):
+    pis = make()
+    keys = ("disable", "tls-san", "agent-token", "node-label+", "K3S_KUBECONFIG_MODE", "--debug")
+    for name in HOSTS:
+        pis.beside[name] += [f"beside file {OLD}", *(f"beside key {key} {OLD}" for key in keys)]
+    result = pis.run()
+    assert (result.refused, result.failed) == ("", set())
+
+
+def test_a_file_beside_ours_that_cannot_be_read_is_not_taken_for_an_empty_one(make):
+    pis = make()
+    pis.beside[N3] += [f"beside file {OLD}", f"beside unread {OLD}"]
+    result = pis.run()
+    assert (
+        f"{N3}: found {OLD}, which k3s reads as well, and no way to tell its keys, wanted " in result.refused
+    )
+    assert changed(result) == set()
+
+
+def test_a_changed_file_beside_ours_restarts_its_server_alone(make):
+    pis = make()
+    pis.run()
+    pis.events.clear()
+    pis.started[N2] = [*pis.started[N2], f"{'1' * 64} {OLD}"]
+    assert pis.run().failed == set()
+    assert pis.events == [("start", N2), ("asked", N2)]
+
+
+def test_b14_servers_that_k3s_takes_for_one_node_are_refused_before_any_change(make):
+    pis = make()
+    pis.beside = {name: ["hostname raspberrypi"] for name in HOSTS}
+    pis.beside[N3] = ["hostname RaspberryPi"]
+    result = pis.run()
+    told = [line.strip() for line in result.refused.splitlines() if "the node name" in line]
+    assert [line.partition(":")[0] for line in told] == [N2, N3]
+    assert told[0].startswith(f"{N2}: found the node name raspberrypi, as on {N1}, wanted a name of its own")
+    assert all(
+        "hostnamectl set-hostname" in line and "node-name in its etcd_k3s_config" in line for line in told
+    )
+    assert changed(result) == set()
+
+
+@pytest.mark.parametrize("how", ["config", "drop-in", "with-node-id"])
+def test_servers_of_one_host_name_with_node_names_of_their_own_are_none_such(make, how):
+    pis = make(**({"etcd_k3s_config": {"with-node-id": True}} if how == "with-node-id" else {}))
+    for name in HOSTS:
+        pis.beside[name] = ["hostname raspberrypi"]
+        if how == "config":
+            pis.hosts[name].data["etcd_k3s_config"] = {"node-name": f"pi-{name[-1]}"}
+        if how == "drop-in":
+            pis.beside[name] += [
+                f"beside file {OLD}",
+                f"beside key node-name {OLD}",
+                f"node-name pi-{name[-1]}",
+            ]
+    result = pis.run()
+    assert (result.refused, result.failed) == ("", set())
+
+
+def test_servers_that_are_given_one_node_name_are_refused_whatever_their_hosts_are_called(make):
+    pis = make(etcd_k3s_config={"node-name": "pi"})
+    assert f"{N2}: found the node name pi, as on {N1}" in pis.run().refused

@@ -43,6 +43,7 @@ class Front:
         self.files = {name: {} for name in PLANES}
         self.tools = {name: set() for name in PLANES}
         self.admin, self.fails = set(), False
+        self.called = {name: [f"hostname {name[-3:]}"] for name in PLANES}
         self.hosts = dict(self.world.hosts)
         for name in self.world.hosts:
             self.hosts[name].reply = self.member
@@ -84,6 +85,7 @@ class Front:
             "look 1",
             "machine x86_64",
             f"init {self.init}",
+            *self.called[name],
             *self.system,
             *(f"file {line}" for line in digests(self.files[name])),
             *(f"tool {tool} /usr/bin/{tool} v1.36.3" for tool in sorted(self.tools[name])),
@@ -390,3 +392,27 @@ def test_members_are_only_asked(make):
     assert not any(
         result.stdin[name] or result.uploads[name] for name in ("@fake/n1", "@fake/n2", "@fake/n3")
     )
+
+
+def test_b14_control_planes_of_one_host_name_are_refused_before_any_change(make):
+    front = make()
+    front.called = {name: ["hostname ubuntu"] for name in PLANES}
+    result = front.run()
+    assert f"{CP2}: found the node name ubuntu, as on {CP1}, wanted a name of its own" in result.refused
+    assert "`hostnamectl set-hostname NAME` on this host" in result.refused
+    assert changed(result) == set()
+
+
+@pytest.mark.parametrize("how", ["first", "second", "joined"])
+def test_control_planes_of_one_host_name_with_node_names_of_their_own_are_none_such(make, how):
+    front = make()
+    front.called = {name: ["hostname ubuntu"] for name in PLANES}
+    if how == "joined":
+        front.called[CP2] = ["hostname ubuntu", "node-name cp-two"]
+    else:
+        front.hosts[CP1 if how == "first" else CP2].data["etcd_kubernetes_node_name"] = "cp-own"
+    assert front.run().refused == ""
+
+
+def test_a_node_name_for_the_first_one_does_not_count_for_those_that_join_by_hand(make):
+    assert make(etcd_kubernetes_node_name="cp-own").run().refused == ""
