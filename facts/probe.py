@@ -45,6 +45,8 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "processes.sh",
         "pod-look.sh",
         "asked.sh",
+        "swappers.sh",
+        "neighbours.sh",
         "node-look.sh",
         "certificates.sh",
         "groups.sh",
@@ -59,6 +61,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         unsettled=UNSETTLED[settings.etcd_runtime],
         modules=MODULES,
         sysctls=list(SYSCTLS),
+        beside_as="node ",
         container_runtime=CONTAINER_RUNTIMES[settings.etcd_container_runtime].program,
         files=[
             *managed_paths(settings, name),

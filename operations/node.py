@@ -88,6 +88,7 @@ def _fit(settings: Settings, lack: Lack) -> str:
     changed += ["kubelet"] if lack.kubelet or any("kubelet" in path for path in paths) else []
     return (
         script(
+            "swappers.sh",
             "node.sh",
             swap="yes" if lack.swap else "",
             modules=lack.modules,

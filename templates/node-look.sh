@@ -1,9 +1,10 @@
-# Tells what of kubelet's needs a host has; needs asked.sh.
+# Tells what of kubelet's needs a host has; needs asked.sh, swappers.sh and neighbours.sh.
 # Set before: modules sysctls container_runtime
 look_at_node() {
   awk 'NR > 1 { print "node swap " $1 }' /proc/swaps 2>/dev/null
   awk '$1 !~ /^#/ && $3 == "swap" { print "node swap " $1 " in /etc/fstab" }' /etc/fstab 2>/dev/null
   [ "$(systemctl is-enabled swap.target 2>/dev/null)" = masked ] || say "node swap at boot"
+  for unit in $(swappers); do say "node swap $unit at boot"; done
   for module in $modules; do
     case $module in
       overlay) grep -qw overlay /proc/filesystems && say "node module overlay" ;;

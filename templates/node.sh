@@ -1,7 +1,18 @@
-# Makes a host fit for kubelet: swap off and kept off, modules, kernel settings, and both services running with their files.
+# Makes a host fit for kubelet: swap off and kept off, modules, kernel settings, and both services running with their files. Needs swappers.sh.
 # Set before: swap modules sysctls kubelet (the release to link) units runtime_unit changed (runtime kubelet: whose files were written) manifests
 set -e
 if [ -n "$swap" ]; then
+  # First, as each also takes away what it has made. What cannot be masked, as its definition lies in /etc, is disabled.
+  for unit in $(swappers); do
+    systemctl stop "$unit" || echo "stopping $unit failed; swap is switched off all the same" >&2
+    systemctl disable --quiet "$unit" 2>/dev/null || :
+    systemctl mask --quiet "$unit" 2>/dev/null || :
+  done
+  left=$(swappers)
+  if [ -n "$left" ]; then
+    echo "found $left, which still switches swap on at boot, wanted no such service; next: systemctl disable $left" >&2
+    exit 1
+  fi
   if awk 'NR > 1 { found = 1 } END { exit !found }' /proc/swaps; then swapoff -a; fi
   if awk '$1 !~ /^#/ && $3 == "swap" { found = 1 } END { exit !found }' /etc/fstab 2>/dev/null; then
     # In one step, as a host without this file does not boot.
