@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.kubelet import PATH, release_path
+from etcd_steward.neighbours import named, read
 from etcd_steward.platforms import CONTAINER_RUNTIMES, REPOSITORY_FILES, package_manager
 from etcd_steward.repositories import Repository, crio, kubernetes
 from etcd_steward.runtimes import start_check_path
@@ -252,6 +253,7 @@ def complaints(member: Member, state: HostState) -> list[Complaint]:
         text = "systemd, under which kubelet runs"
         found.append(Complaint(member.host, "OpenRC", text, 'set etcd_runtime = "service"'))
     found += _moved(member, state)
+    found += _somebodys(member, state)
     missing = lacking(settings, state).programs
     packages = package_manager(state.os_id, state.os_like)
     by_hand = f"install {' and '.join(missing)} by hand, then run again"
@@ -277,6 +279,31 @@ def complaints(member: Member, state: HostState) -> list[Complaint]:
             )
         )
     return found
+
+
+def _somebodys(member: Member, state: HostState) -> list[Complaint]:
+    """Find a configuration of the container runtime that ours would take the place of, with all that others have in it."""
+    path = CONTAINER_RUNTIMES[member.settings.etcd_container_runtime].config
+    found = []
+    for one in read(state.node.get("beside", ())):
+        # What stands at the top counts for all containers, and is told first.
+        keys = sorted((key.replace('"', "") for key in one.keys if key != "version"), key=_depth)
+        if one.path != path or (one.known and not keys):
+            continue
+        found.append(
+            Complaint(
+                member.host,
+                f"{path} of somebody else ({named(keys) or 'it cannot be read'})",
+                "none, or the one of containerd's package, as ours takes its place for all containers of this host",
+                "carry what is wanted over into /etc/containerd/conf.d/*.toml, mirrors into /etc/containerd/certs.d, then "
+                f"`mv {path} {path}.before` on this host",
+            )
+        )
+    return found
+
+
+def _depth(key: str) -> tuple[bool, str]:
+    return key.startswith(("plugins.", "'")), key
 
 
 def _moved(member: Member, state: HostState) -> list[Complaint]:

@@ -34,5 +34,21 @@ look_at_node() {
   done
   grep -qsx /etc/containerd/config.toml /var/lib/dpkg/info/containerd.conffiles && say "node packaged-config containerd"
   [ "$container_runtime" != containerd ] || say "node containerd $(told_version containerd containerd)"
+  # Ours takes its place as a whole; what a package or the program itself makes of it is nobody's work.
+  toml=/etc/containerd/config.toml
+  if [ "$container_runtime" = containerd ] && [ -e "$toml" ] && ! grep -qs 'ritten by etcd-steward' "$toml" && ! stock "$toml"; then
+    beside toml "$toml"
+  fi
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then say "node cgroup v2"; else say "node cgroup v1"; fi
 }
+# stock FILE: whether containerd's configuration is as its package brought it, or as containerd writes its own defaults, whichever
+# way it keeps cgroups.
+stock() {
+  sum=$(md5sum <"$1") || return 1
+  awk -v file="$1" -v sum="${sum%% *}" '$1 == file && $2 == sum { found = 1 } END { exit !found }' /var/lib/dpkg/status 2>/dev/null && return
+  sum=$(sha256sum <"$1") || return 1
+  rpm -q --qf '[%{FILENAMES} %{FILEDIGESTS}\n]' -f "$1" 2>/dev/null | grep -qxF -e "$1 ${sum%% *}" && return
+  own=$(containerd config default 2>/dev/null </dev/null | simplified)
+  [ -n "$own" ] && [ "$own" = "$(simplified <"$1")" ]
+}
+simplified() { sed -e 's/[[:space:]]//g' -e '/^$/d' -e 's/SystemdCgroup=true/SystemdCgroup=false/'; }

@@ -252,3 +252,27 @@ def test_a_bundle_is_installed_before_the_runtime_is_started_anew_and_once(world
     for host in world.hosts.values():
         host.lines.insert(-1, "node bundle v1.36.3")
     assert run_deploy(world.hosts, static_pods, data=data).only_looked
+
+
+def test_b19_a_containerd_configuration_of_somebody_else_is_refused_before_any_change(tmp_path: Path) -> None:
+    world = World(tmp_path, init="systemd", **POD, etcd_container_runtime="containerd")
+    assert run_deploy(world.hosts, static_pods).refused == "", "nothing is said of one that we have written"
+    path = "/etc/containerd/config.toml"
+    for line in (f"node beside file {path}", f"node beside key root {path}"):
+        world.hosts[N2].lines.insert(-1, line)
+    result = run_deploy(world.hosts, static_pods)
+    assert (
+        f"{N2}: found {path} of somebody else (root), wanted none, or the one of containerd's package"
+        in result.refused
+    )
+    assert f"`mv {path} {path}.before` on this host" in result.refused
+    assert only_looked(result)
+
+
+def test_b18_a_service_that_would_bring_swap_back_is_switched_off(world: World) -> None:
+    world.hosts[N2].lines.insert(-1, "node swap dphys-swapfile.service at boot")
+    result = run_deploy(Living(world).hosts, static_pods)
+    assert (result.refused, result.failed) == ("", set())
+    (told,) = [one for one in result.commands[N2] if "systemctl mask --quiet swap.target" in one]
+    assert 'systemctl disable --quiet "$unit"' in told
+    assert "dphys-swapfile" in told

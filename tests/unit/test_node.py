@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from dataclasses import replace
@@ -20,6 +23,7 @@ from etcd_steward.observed import File, HostState, Process, Service
 from etcd_steward.parsing import parse_probe
 from etcd_steward.repositories import definition, needed
 from etcd_steward.settings import Settings, read_settings
+from etcd_steward.shell import script
 from etcd_steward.topology import Member
 from etcd_steward.work import ROLES, leaf_spec
 
@@ -405,3 +409,76 @@ def test_kubelet_starts_without_a_word_where_there_is_no_check_yet(tmp_path: Pat
     assert (none.returncode, none.stdout, none.stderr) == (0, "", "")
     check.write_text('echo "$1"')
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "boot\n"
+
+
+def test_b19_a_containerd_configuration_of_somebody_else_is_refused_with_its_keys_and_the_way_out() -> None:
+    path = "/etc/containerd/config.toml"
+    lines = (f"file {path}", f'key plugins."io.containerd.grpc.v1.cri".registry.config_path {path}')
+    lines += (f"key root {path}", f"key version {path}", f"key imports {path}")
+    state = replace(fit(), node={**fit().node, "beside": lines})
+    told = said(state, etcd_container_runtime="containerd")
+    assert (
+        "n1: found /etc/containerd/config.toml of somebody else (imports, root, plugins.io.containerd" in told
+    )
+    assert f"`mv {path} {path}.before` on this host" in told
+    assert "/etc/containerd/conf.d/*.toml" in told
+    assert said(state) == "", "CRI-O has a drop-in of its own"
+    unread = replace(fit(), node={**fit().node, "beside": (f"file {path}", f"unread {path}")})
+    assert "(it cannot be read)" in said(unread, etcd_container_runtime="containerd")
+    bare = replace(fit(), node={**fit().node, "beside": (f"file {path}", f"key version {path}")})
+    assert "somebody else" not in said(bare, etcd_container_runtime="containerd")
+
+
+PACKAGED = (
+    'version = 2\n[plugins]\n  [plugins."io.containerd.grpc.v1.cri".cni]\n    bin_dir = "/usr/lib/cni"\n'
+)
+DEFAULTS = 'version = 3\nroot = "/var/lib/containerd"\n\n[x]\n  SystemdCgroup = false\n'
+THEIRS = 'version = 2\nroot = "/data"\n'
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words for words in (["dash"], ["bash", "--posix"], ["busybox", "ash"]) if shutil.which(words[0])],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, []),
+        (PACKAGED, []),
+        (DEFAULTS, []),
+        (DEFAULTS.replace("= false", "= true").replace("  ", "\t"), []),
+        (f"# Written by etcd-steward; changes here are overwritten.\n{THEIRS}", []),
+        (THEIRS, ["file", "key root", "key version"]),
+        (f"{PACKAGED}root = 1\n", ["file", "key plugins.", "key plugins.", "key version"]),
+        (DEFAULTS.replace("/var/lib", "/data"), ["file", "key root", "key version", "key x.SystemdCgroup"]),
+    ],
+)
+def test_what_a_package_or_containerd_itself_makes_is_nobodys_work(
+    tmp_path: Path, words: list[str], content: str | None, told: list[str]
+) -> None:
+    path = tmp_path / "etc/containerd/config.toml"
+    for folder in (path.parent, tmp_path / "bin", tmp_path / "var/lib/dpkg"):
+        folder.mkdir(parents=True)
+    digest = hashlib.md5(PACKAGED.encode()).hexdigest()
+    (tmp_path / "var/lib/dpkg/status").write_text(f"Package: containerd\nConffiles:\n {path} {digest}\n")
+    (tmp_path / "bin/containerd").write_text(
+        f"#!/bin/sh\n[ \"$*\" = 'config default' ] && cat {tmp_path}/defaults\n"
+    )
+    (tmp_path / "bin/containerd").chmod(0o755)
+    (tmp_path / "defaults").write_text(DEFAULTS)
+    if content is not None:
+        path.write_text(content)
+    look = script(
+        "service.sh", "asked.sh", "swappers.sh", "neighbours.sh", "node-look.sh", modules=[], sysctls=[],
+        container_runtime="containerd", beside_as="node ",
+    )  # fmt: skip
+    command = (look + "\nlook_at_node").replace("/etc/containerd", f"{tmp_path}/etc/containerd")
+    command = command.replace("/var/lib/dpkg/status", f"{tmp_path}/var/lib/dpkg/status")
+    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*words, "-c", command], capture_output=True, text=True, check=True, env=environment
+    )
+    found = [line.removeprefix("node beside ") for line in done.stdout.splitlines() if "node beside" in line]
+    assert [line[: len(begin)] for line, begin in zip(found, told, strict=False)] == told
+    assert len(found) == len(told)

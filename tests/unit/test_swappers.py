@@ -29,7 +29,9 @@ case $1 in
   stop) [ "$unit" != zramswap.service ] ;;
 esac
 """
-ZRAMSWAP = "[Service]\nType=oneshot\nExecStart=/usr/sbin/zramswap start\n[Install]\nWantedBy=multi-user.target\n"
+ZRAMSWAP = (
+    "[Service]\nType=oneshot\nExecStart=/usr/sbin/zramswap start\n[Install]\nWantedBy=multi-user.target\n"
+)
 UNITS = {
     "lib/systemd/system/dphys-swapfile.service": "[Service]\nExecStart=/sbin/dphys-swapfile swapon\n",
     "usr/lib/systemd/system/zramswap.service": ZRAMSWAP,
@@ -67,7 +69,9 @@ def run(words: list[str], command: str, root: Path) -> subprocess.CompletedProce
         for sign in (" ", '"'):
             command = command.replace(f"{sign}{folder}", f"{sign}{root}{folder}")
     environment = {"PATH": f"{root}/bin:{os.environ['PATH']}"}
-    return subprocess.run([*words, "-c", command], capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(
+        [*words, "-c", command], capture_output=True, text=True, check=False, env=environment
+    )
 
 
 def found(words: list[str], root: Path) -> list[str]:
@@ -81,7 +85,9 @@ def switched_off(words: list[str], root: Path) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize("words", SHELLS, ids=" ".join)
-def test_b18_services_that_switch_swap_on_are_found_and_are_none_afterwards(host: Path, words: list[str]) -> None:
+def test_b18_services_that_switch_swap_on_are_found_and_are_none_afterwards(
+    host: Path, words: list[str]
+) -> None:
     assert found(words, host) == FOUND
     done = switched_off(words, host)
     assert done.returncode == 0, done.stderr
@@ -97,11 +103,16 @@ def test_b18_services_that_switch_swap_on_are_found_and_are_none_afterwards(host
 
 
 @pytest.mark.parametrize("words", SHELLS, ids=" ".join)
-def test_a_unit_that_stays_enabled_is_named_and_the_host_is_not_called_fit(host: Path, words: list[str]) -> None:
+def test_a_unit_that_stays_enabled_is_named_and_the_host_is_not_called_fit(
+    host: Path, words: list[str]
+) -> None:
     (host / "stubborn" / "dphys-swapfile.service").touch()
     done = switched_off(words, host)
     assert done.returncode == 1
-    assert "found dphys-swapfile.service, which still switches swap on at boot, wanted no such service" in done.stderr
+    assert (
+        "found dphys-swapfile.service, which still switches swap on at boot, wanted no such service"
+        in done.stderr
+    )
     assert "systemctl disable dphys-swapfile.service" in done.stderr
 
 
