@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["VARIABLE", "Docker", "parse_unit", "program_of"]
+__all__ = ["DAEMON_JSON", "VARIABLE", "Docker", "config_file", "parse_unit", "program_of"]
 
 VARIABLE = "$DOCKER_NETWORK_OPTIONS"
+# What docker reads beside its flags, unless it is told another file.
+DAEMON_JSON = "/etc/docker/daemon.json"
 
 # systemctl cat puts the path of each file above it.
 _HEADER = re.compile(r"# (/\S+\.(?:service|conf))")
@@ -48,6 +50,16 @@ def program_of(command: str) -> str:
         command: what stands behind `ExecStart=`.
     """
     return command.split(maxsplit=1)[0].lstrip("-@:+!") if command.split() else ""
+
+
+def config_file(command: str) -> str:
+    """Name the file that a command of docker reads beside its flags; empty where there is no command.
+
+    Args:
+        command: how docker is started.
+    """
+    found = re.search(r"--config-file[= ](\S+)", command)
+    return found[1] if found else DAEMON_JSON if command else ""
 
 
 def parse_unit(lines: Iterable[str], programs: Iterable[str]) -> Docker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from etcd_steward import flannel, flannel_host, versions
 from etcd_steward.docker_unit import program_of
 from etcd_steward.errors import Complaint
+from etcd_steward.neighbours import keys_of_flags, named, overriding, sorted_before
 from etcd_steward.platforms import INITS
 from etcd_steward.settings.flannel import NETWORK_KEYS
 
@@ -149,6 +151,37 @@ def _host(host: str, settings: Settings, seen: Seen) -> list[Complaint]:
         )
     elif settings.etcd_flannel_glue == "docker" and seen.docker.unit:
         told += _docker(host, settings.etcd_flannel_dockerd, seen.docker)
+        told += _flags(host, settings.etcd_flannel_dockerd, seen)
+    return told
+
+
+# What `mk-docker-opts.sh` writes, and the keys that docker takes for a contradiction to --bip.
+_GIVEN = frozenset({"bip", "mtu", "ip-masq"})
+_AGAINST_BIP = frozenset({"fixed-cidr", "bridge"})
+
+
+def _flags(host: str, setting: str | None, seen: Seen) -> list[Complaint]:
+    """Find what docker reads beside the flags that it is given, and does not start with; now it runs, at its next start it would not."""
+    twice = _GIVEN | keys_of_flags(seen.docker.started(setting))
+    told = [
+        Complaint(
+            host,
+            f"{named(keys)} in {one.path}",
+            "it only among docker's flags, of which flannel's glue makes some: with a key that is 'specified both as a flag and "
+            "in the configuration file' dockerd does not start",
+            f"take it out of {one.path}, or set etcd_flannel_glue = 'none'",
+        )
+        for one, keys in overriding(seen.beside, twice)
+    ]
+    told += [
+        Complaint(
+            host,
+            f"{named(keys)} in {one.path}",
+            "a docker0 that has flannel's part as a whole: beside --bip, which flannel's glue gives, dockerd does not start with it",
+            f"take it out of {one.path}, or set etcd_flannel_glue = 'none'",
+        )
+        for one, keys in overriding(seen.beside, _AGAINST_BIP)
+    ]
     return told
 
 
@@ -242,6 +275,27 @@ def _notes(host: str, settings: Settings, seen: Seen) -> list[Complaint]:
                 "no docker.service",
                 "docker there, before its unit is told of flannel",
                 "install docker, then run again",
+            )
+        )
+    if settings.etcd_flannel_glue == "docker":
+        told += [
+            Complaint(
+                host,
+                f"{one.path}, which is no JSON",
+                "JSON, as docker does not start with it",
+                f"`dockerd --validate --config-file {shlex.quote(one.path)}` on this host says where",
+            )
+            for one in seen.beside
+            if not one.known
+        ]
+    first = sorted_before(seen.cni, flannel_host.CONFLIST)
+    if first:
+        told.append(
+            Complaint(
+                host,
+                f"{named(first)} before {flannel_host.CONFLIST}",
+                "flannel's list first, as container runtimes take the first by name",
+                f"`mv {shlex.quote(first[0])} {shlex.quote(first[0] + '.off')}` on this host, unless it hands on to flannel's (multus)",
             )
         )
     if settings.etcd_flannel_glue == "cni" and "flannel-cni" not in seen.tools:

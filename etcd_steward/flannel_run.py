@@ -15,7 +15,7 @@ from pyinfra import logger
 from etcd_steward import binaries, flannel, flannel_host, versions
 from etcd_steward.clients import ClientRun, client_run
 from etcd_steward.clusters import clients_of
-from etcd_steward.docker_unit import program_of
+from etcd_steward.docker_unit import config_file, program_of
 from etcd_steward.flannel_judging import complaints, notes
 from etcd_steward.flannel_leases import Keys, read_keys
 from etcd_steward.flannel_seen import Seen, parse_look
@@ -228,9 +228,12 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
     question = script(
         "service.sh",
         "certificates.sh",
+        "neighbours.sh",
         "flannel-look.sh",
+        beside_as="",
         glue=settings.etcd_flannel_glue,
         dockerd=program_of(settings.etcd_flannel_dockerd or ""),
+        daemon_json=config_file(settings.etcd_flannel_dockerd or ""),
         dir=settings.etcd_flannel_dir,
         bin_dir=settings.etcd_flannel_bin_dir,
         files=flannel_host.managed_paths(settings),

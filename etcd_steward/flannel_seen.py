@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from etcd_steward.docker_unit import Docker, parse_unit
 from etcd_steward.flannel_leases import SubnetFile, read_subnet_file
+from etcd_steward.neighbours import Neighbour
+from etcd_steward.neighbours import read as read_neighbours
 from etcd_steward.observed import File, Service
 from etcd_steward.parsing import read_service, whole_line
 
@@ -41,6 +43,8 @@ class Seen:
         device: whether there is flannel's device.
         tools: programs that flannel or a runtime needs.
         docker: docker's unit, where its glue is asked for.
+        beside: what docker reads beside its flags, likewise.
+        cni: lists of networks for container runtimes, where that glue is asked for.
     """
 
     reached: bool = False
@@ -64,6 +68,8 @@ class Seen:
     device: bool = False
     tools: frozenset[str] = frozenset()
     docker: Docker = field(default_factory=Docker)
+    beside: tuple[Neighbour, ...] = ()
+    cni: tuple[str, ...] = ()
 
     @property
     def own_addresses(self) -> list[str]:
@@ -115,4 +121,6 @@ def parse_look(lines: Sequence[str]) -> Seen:
         device="device" in told,
         tools=frozenset(told.get("tool", ())),
         docker=parse_unit(told.get("docker", ()), told.get("program", ())),
+        beside=read_neighbours(told.get("beside", ())),
+        cni=tuple(told.get("cni", ())),
     )

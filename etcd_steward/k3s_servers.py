@@ -15,7 +15,7 @@ from etcd_steward.credentials import pki_folder
 from etcd_steward.errors import Complaint
 from etcd_steward.fleet import answers, disagreements, kubernetes_keys, member_address, same_names
 from etcd_steward.k3s_look import CONFIG, LOGROTATE, NOTE, Look, bundle_of, question, reads
-from etcd_steward.neighbours import named, overriding
+from etcd_steward.neighbours import k3s_option, named, overriding
 from etcd_steward.observed import holds
 from etcd_steward.platforms import INITS
 from etcd_steward.secret_files import keep_secret, read_secret
@@ -229,7 +229,7 @@ class Servers:
                 f"what leads k3s in {CONFIG} alone, as otherwise its data may go elsewhere",
                 f"take it out there, or `{_away(one.path)}` on this host; keys of your own go into etcd_k3s_config",
             )
-            for one, keys in overriding(look.neighbours, ours)
+            for one, keys in overriding(look.neighbours, ours, k3s_option)
         ]
         told += [
             (

@@ -7,10 +7,10 @@ told, and never taken for one that says nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Neighbour", "keys_of_flags", "named", "overriding", "read", "sorted_before"]
+__all__ = ["Neighbour", "k3s_option", "keys_of_flags", "named", "overriding", "read", "sorted_before"]
 
 # So many keys are named in one sentence.
 _NAMED = 6
@@ -56,28 +56,32 @@ def read(lines: Iterable[str]) -> tuple[Neighbour, ...]:
 
 
 def overriding(
-    neighbours: Iterable[Neighbour], ours: Collection[str], others: Collection[str] = ()
+    neighbours: Iterable[Neighbour], ours: Collection[str], spelled: Callable[[str], str] = str
 ) -> list[tuple[Neighbour, tuple[str, ...]]]:
-    """Find keys that a program takes from elsewhere though we write them, in any of the forms in which it knows them.
+    """Find keys that a program takes from elsewhere though we give them.
 
     Args:
         neighbours: files that the program reads as well.
-        ours: the keys that we write, as long options: `datastore-endpoint`.
-        others: keys that we do not write and that lead it elsewhere all the same, as they stand in a file.
+        ours: the keys that we give.
+        spelled: spells a key that stands in such a file as ours are spelled.
 
     Returns:
         Each file that has some, with these as they stand there.
     """
     found = []
     for one in neighbours:
-        keys = tuple(key for key in one.keys if _plain(key) in ours or key in others)
+        keys = tuple(key for key in one.keys if spelled(key) in ours)
         if keys:
             found.append((one, keys))
     return found
 
 
-def _plain(key: str) -> str:
-    """Spell a key as the long option it is: `token+` of a list that goes on, `--token`, `K3S_TOKEN`."""
+def k3s_option(key: str) -> str:
+    """Spell a key of k3s as the long option it is: `token+` of a list that goes on, `t`, `--token`, `K3S_TOKEN`.
+
+    Args:
+        key: as it stands in a file.
+    """
     if key.startswith("K3S_"):
         return _ENVIRONMENT.get(key, key.removeprefix("K3S_").lower().replace("_", "-"))
     plain = key.removeprefix("--").removesuffix("+")
@@ -106,6 +110,11 @@ def keys_of_flags(command: str) -> set[str]:
     flags = {word.removeprefix("--") for word in words if re.fullmatch(r"--[a-z][a-z0-9-]*", word)}
     lists = {"host": "hosts", "label": "labels", "insecure-registry": "insecure-registries"}
     lists |= {"registry-mirror": "registry-mirrors", "storage-opt": "storage-opts", "exec-opt": "exec-opts"}
+    lists |= {
+        "log-opt": "log-opts",
+        "default-ulimit": "default-ulimits",
+        "authorization-plugin": "authorization-plugins",
+    }
     short = {
         "-H": "hosts",
         "-b": "bridge",

@@ -1,6 +1,6 @@
 # Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
-# Needs service.sh and certificates.sh.
-# Set before: glue dockerd dir bin_dir files certificate service modules sysctls device port
+# Needs service.sh, certificates.sh and neighbours.sh.
+# Set before: glue dockerd daemon_json (where the operator's own command has it) dir bin_dir files certificate service modules sysctls device port
 say "look 1"
 say "uid $(id -u)"
 say "machine $(uname -m)"
@@ -45,6 +45,16 @@ if [ "$glue" = docker ] && [ "$init" = systemd ]; then
   [ -n "$unit" ] && printf '%s\n' "$unit" | while IFS= read -r line; do say "docker $line"; done
   for program in $(printf '%s\n' "$unit" "ExecStart=$dockerd" | sed -n 's/^ExecStart *= *[-@:+!]*\([^ ]\{1,\}\).*/\1/p' | sort -u); do
     [ -x "$program" ] && say "program $program"
+  done
+  # What docker reads beside its flags.
+  [ -n "$daemon_json" ] || daemon_json=$(printf '%s\n' "$unit" | sed -n 's/^ExecStart *=.*--config-file[= ]\([^ ]\{1,\}\).*/\1/p' | tail -n 1)
+  beside json "${daemon_json:-/etc/docker/daemon.json}"
+fi
+if [ "$glue" = cni ]; then
+  # Of these a container runtime takes the first by name.
+  count=0
+  for file in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist /etc/cni/net.d/*.json; do
+    [ -f "$file" ] && [ "$count" -lt 100 ] && count=$((count + 1)) && say "cni $file"
   done
 fi
 [ -x /opt/cni/bin/flannel ] && say "tool flannel-cni"

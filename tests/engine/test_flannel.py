@@ -666,3 +666,83 @@ def test_status_of_hosts_that_have_nothing_of_flannel_yet_says_so(world: World) 
         in result.stdout
     )
     assert result.stdout.count("found no lease of flannel") == 3
+
+
+JSON = "/etc/docker/daemon.json"
+
+
+def docker_hosts(folder: Path, *, up: bool = False, **more: object) -> Net:
+    return Net(World(folder, init="systemd", **SEED, etcd_flannel_glue="docker", **more), up=up)
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize("key", ["bip", "mtu", "ip-masq", "hosts"])
+def test_b21_what_docker_would_be_told_twice_is_refused_before_any_change_in_dockers_own_words(
+    tmp_path: Path, key: str, up: bool
+) -> None:
+    net = docker_hosts(tmp_path, up=up)
+    net.more = {N2: [f"beside file {JSON}", f"beside key {key} {JSON}", f"beside key data-root {JSON}"]}
+    result = net.run()
+    (line,) = [one for one in result.refused.splitlines() if "found" in one]
+    assert line.startswith(f"    {N2}: found {key} in {JSON}, wanted it only among docker's flags")
+    assert "'specified both as a flag and in the configuration file'" in line
+    assert f"next: take it out of {JSON}" in line
+    assert not any(result.stdin.values())
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("key", ["fixed-cidr", "bridge"])
+def test_what_contradicts_flannels_part_is_refused_too(tmp_path: Path, key: str) -> None:
+    net = docker_hosts(tmp_path)
+    net.more = {N2: [f"beside file {JSON}", f"beside key {key} {JSON}"]}
+    result = net.run()
+    assert (
+        f"{N2}: found {key} in {JSON}, wanted a docker0 that has flannel's part as a whole" in result.refused
+    )
+    assert not any(result.stdin.values())
+
+
+@pytest.mark.usefixtures("world")
+def test_other_keys_and_those_of_flags_that_are_not_given_are_no_obstacle(tmp_path: Path) -> None:
+    net = docker_hosts(tmp_path, etcd_flannel_dockerd="/usr/sbin/dockerd --data-root=/x")
+    keys = ("log-driver", "hosts", "insecure-registries")
+    net.more = {
+        host: [f"beside file {JSON}", *(f"beside key {key} {JSON}" for key in keys)] for host in HOSTS
+    }
+    result = net.run()
+    assert (result.refused, result.failed) == ("", set())
+    net.more[N1].append(f"beside key data-root {JSON}")
+    assert f"{N1}: found data-root in {JSON}" in net.run().refused
+
+
+@pytest.mark.usefixtures("world")
+def test_a_configuration_of_docker_that_is_no_json_is_told(tmp_path: Path) -> None:
+    net = docker_hosts(tmp_path)
+    net.more = {N1: [f"beside file {JSON}", f"beside unread {JSON}"]}
+    result = net.run()
+    assert (result.refused, result.failed) == ("", set())
+    assert (
+        f"{N1}: found {JSON}, which is no JSON, wanted JSON, as docker does not start with it" in result.log
+    )
+
+
+def test_without_the_glue_nothing_of_dockers_is_anybodys_business(world: World) -> None:
+    net = Net(world)
+    net.more = {N1: [f"beside file {JSON}", f"beside key bip {JSON}"]}
+    assert net.run().refused == ""
+
+
+@pytest.mark.usefixtures("world")
+def test_b20_a_list_of_networks_that_comes_before_ours_is_told(tmp_path: Path) -> None:
+    net = Net(World(tmp_path, init="systemd", **SEED, etcd_flannel_glue="cni"))
+    folder = "/etc/cni/net.d"
+    names = ("10-containerd-net.conflist", "10-flannel.conflist", "100-crio-bridge.conf", "99-loopback.conf")
+    net.more = {N2: [f"cni {folder}/{name}" for name in names]}
+    result = net.run()
+    assert (result.refused, result.failed) == ("", set())
+    (line,) = [one for one in result.log.splitlines() if "conflist before" in one]
+    assert (
+        f"{N2}: found {folder}/10-containerd-net.conflist before {folder}/10-flannel.conflist, wanted" in line
+    )
+    assert f"`mv {folder}/10-containerd-net.conflist {folder}/10-containerd-net.conflist.off`" in line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etcd_steward.docker_unit import parse_unit, program_of
+from etcd_steward.docker_unit import config_file, parse_unit, program_of
 
 # docker.io 20.10.24 of Debian 12, as `systemctl cat` prints it.
 DEBIAN = """# /lib/systemd/system/docker.service
@@ -69,3 +69,18 @@ def test_flannels_options_stand_behind_it_once(setting: str | None, unit: list[s
 
 def test_the_signs_of_systemd_are_no_part_of_a_program() -> None:
     assert [program_of(text) for text in ("-/a -b", "+@/a x", "/a", "")] == ["/a", "/a", "/a", ""]
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("/usr/bin/dockerd -H fd://", "/etc/docker/daemon.json"),
+        ("/usr/bin/dockerd --config-file=/etc/own.json -D", "/etc/own.json"),
+        ("/usr/bin/dockerd --config-file /etc/own.json", "/etc/own.json"),
+        ("", ""),
+    ],
+)
+def test_the_file_that_docker_reads_beside_its_flags_is_the_one_that_it_is_told(
+    command: str, path: str
+) -> None:
+    assert config_file(command) == path

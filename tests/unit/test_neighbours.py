@@ -13,7 +13,15 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etcd_steward.neighbours import Neighbour, keys_of_flags, named, overriding, read, sorted_before
+from etcd_steward.neighbours import (
+    Neighbour,
+    k3s_option,
+    keys_of_flags,
+    named,
+    overriding,
+    read,
+    sorted_before,
+)
 from etcd_steward.shell import script
 
 if TYPE_CHECKING:
@@ -193,7 +201,7 @@ def test_a_line_that_fits_nothing_stands_for_a_file_that_is_not_known() -> None:
 )
 def test_a_key_of_ours_is_known_in_every_form(key: str) -> None:
     one = Neighbour("/a", ("more", key))
-    assert overriding([one, Neighbour("/b", ("tokens",))], {"token"}) == [(one, (key,))]
+    assert overriding([one, Neighbour("/b", ("tokens",))], {"token"}, k3s_option) == [(one, (key,))]
 
 
 def test_keys_that_are_given_as_flags_are_those_that_dockerd_refuses_twice() -> None:
