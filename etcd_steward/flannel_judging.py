@@ -263,6 +263,16 @@ def _notes(host: str, settings: Settings, seen: Seen) -> list[Complaint]:
                 "open it there, or set etcd_flannel_open_port = True",
             )
         )
+    told += [
+        Complaint(
+            host,
+            f"{name.replace('/', '.')} = 0 in {file}, which is read after {flannel_host.SYSCTL_FILE}",
+            "1, or no word of it there, as packets would not be forwarded after the next boot",
+            f"take it out of {file}",
+        )
+        for name, (value, file) in seen.boot.items()
+        if value == "0" and file != flannel_host.SYSCTL_FILE
+    ]
     tool = "nft" if settings.etcd_flannel_nftables else "iptables"
     if tool not in seen.tools:
         told.append(

@@ -229,6 +229,7 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
         "service.sh",
         "certificates.sh",
         "neighbours.sh",
+        "at-boot.sh",
         "flannel-look.sh",
         beside_as="",
         glue=settings.etcd_flannel_glue,

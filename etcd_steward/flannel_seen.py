@@ -32,6 +32,7 @@ class Seen:
         files: digests of managed files.
         modules: modules that are loaded.
         sysctls: values by path below /proc/sys.
+        boot: values that files give them at the next boot, and which file does.
         firewall: name of an active firewall.
         open: whether that lets flannel's port through.
         service: flannel's service.
@@ -57,6 +58,7 @@ class Seen:
     files: Mapping[str, File] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    boot: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     firewall: str = ""
     open: bool = False
     service: Service = field(default_factory=Service)
@@ -108,6 +110,12 @@ def parse_look(lines: Sequence[str]) -> Seen:
         },
         modules=frozenset(told.get("module", ())),
         sysctls=dict(line.split(" ", 1) for line in told.get("sysctl", ()) if " " in line),
+        boot={
+            name: (value, file)
+            for name, value, file in (
+                line.split(" ", 2) for line in told.get("boot", ()) if line.count(" ") > 1
+            )
+        },
         firewall=firewall[0],
         open=firewall[2] == "yes",
         service=read_service(told["init"][0], told.get("service", [])),

@@ -1,5 +1,5 @@
 # Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
-# Needs service.sh, certificates.sh and neighbours.sh.
+# Needs service.sh, certificates.sh, neighbours.sh and at-boot.sh.
 # Set before: glue dockerd daemon_json (where the operator's own command has it) dir bin_dir files certificate service modules sysctls device port
 say "look 1"
 say "uid $(id -u)"
@@ -20,6 +20,7 @@ for module in $modules; do [ -d "/sys/module/$module" ] && say "module $module";
 # A module that is part of the kernel may have no folder there; this is what the bridge's is wanted for.
 [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && say "module br_netfilter"
 for name in $sysctls; do [ -r "/proc/sys/$name" ] && say "sysctl $name $(cat "/proc/sys/$name")"; done
+for name in $sysctls; do say "boot $name $(at_boot "$name")"; done
 if command -v firewall-cmd >/dev/null 2>&1 && firewall-cmd --state >/dev/null 2>&1; then
   open=no
   firewall-cmd --quiet --query-port="$port/udp" 2>/dev/null && firewall-cmd --quiet --permanent --query-port="$port/udp" 2>/dev/null && open=yes

@@ -746,3 +746,20 @@ def test_b20_a_list_of_networks_that_comes_before_ours_is_told(tmp_path: Path) -
         f"{N2}: found {folder}/10-containerd-net.conflist before {folder}/10-flannel.conflist, wanted" in line
     )
     assert f"`mv {folder}/10-containerd-net.conflist {folder}/10-containerd-net.conflist.off`" in line
+
+
+def test_what_would_end_forwarding_at_the_next_boot_is_told(world: World) -> None:
+    net = Net(world)
+    file = "/etc/sysctl.d/99-hardened.conf"
+    net.more = {
+        N2: [f"boot net/ipv4/ip_forward 0 {file}"],
+        N1: [f"boot net/ipv4/ip_forward 1 {file}", "boot x "],
+    }
+    result = net.run()
+    assert (result.refused, result.failed) == ("", set())
+    (line,) = [one for one in result.log.splitlines() if file in one]
+    assert (
+        f"{N2}: found net.ipv4.ip_forward = 0 in {file}, which is read after /etc/sysctl.d/90-flannel.conf"
+        in line
+    )
+    assert f"next: take it out of {file}" in line
