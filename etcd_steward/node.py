@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from etcd_steward.desired import WantedFile
 from etcd_steward.errors import Complaint
 from etcd_steward.kubelet import PATH, release_path
-from etcd_steward.neighbours import named, read
+from etcd_steward.neighbours import named, read, sorted_before
 from etcd_steward.platforms import CONTAINER_RUNTIMES, REPOSITORY_FILES, package_manager
 from etcd_steward.repositories import Repository, crio, kubernetes
 from etcd_steward.runtimes import start_check_path
@@ -254,6 +254,7 @@ def complaints(member: Member, state: HostState) -> list[Complaint]:
         found.append(Complaint(member.host, "OpenRC", text, 'set etcd_runtime = "service"'))
     found += _moved(member, state)
     found += _somebodys(member, state)
+    found += _outvoted(member, state)
     missing = lacking(settings, state).programs
     packages = package_manager(state.os_id, state.os_like)
     by_hand = f"install {' and '.join(missing)} by hand, then run again"
@@ -300,6 +301,21 @@ def _somebodys(member: Member, state: HostState) -> list[Complaint]:
             )
         )
     return found
+
+
+def _outvoted(member: Member, state: HostState) -> list[Complaint]:
+    """Find drop-ins of the container runtime that are read after ours and keep cgroups in another way than kubelet does."""
+    ours = CONTAINER_RUNTIMES[member.settings.etcd_container_runtime].config
+    return [
+        Complaint(
+            member.host,
+            f'cgroup_manager = "cgroupfs" in {path}, which is read after {ours}',
+            "systemd, by way of which kubelet keeps cgroups",
+            f"take it out of {path}, then `systemctl restart crio` on this host",
+        )
+        for path in state.node.get("cgroupfs", ())
+        if path not in sorted_before([path], ours)
+    ]
 
 
 def _depth(key: str) -> tuple[bool, str]:

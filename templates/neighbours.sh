@@ -121,7 +121,7 @@ toml_keys() {
     }
     { sub(/\r$/, ""); sub(/^[ \t]+/, "") }
     /^(#|$)/ { next }
-    /^\[\[?[^\[\],]+\]/ { table = $0; gsub(/^\[+|\].*$/, "", table); table = short(table) "."; next }
+    /^\[\[?[^][,]+\]/ { table = $0; gsub(/^\[+|\].*$/, "", table); table = short(table) "."; next }
     { found = key($0, ""); if (found != "") print table found }'
 }
 environment_keys() {

@@ -34,6 +34,12 @@ look_at_node() {
   done
   grep -qsx /etc/containerd/config.toml /var/lib/dpkg/info/containerd.conffiles && say "node packaged-config containerd"
   [ "$container_runtime" != containerd ] || say "node containerd $(told_version containerd containerd)"
+  # Of several files the last by name counts.
+  if [ "$container_runtime" = crio ]; then
+    for file in /etc/crio/crio.conf.d/*.conf; do
+      [ -f "$file" ] && grep -qE "^[[:space:]]*(crio\\.runtime\\.)?cgroup_manager[[:space:]]*=[[:space:]]*[\"']cgroupfs" "$file" && say "node cgroupfs $file"
+    done
+  fi
   # Ours takes its place as a whole; what a package or the program itself makes of it is nobody's work.
   toml=/etc/containerd/config.toml
   if [ "$container_runtime" = containerd ] && [ -e "$toml" ] && ! grep -qs 'ritten by etcd-steward' "$toml" && ! stock "$toml"; then

@@ -482,3 +482,36 @@ def test_what_a_package_or_containerd_itself_makes_is_nobodys_work(
     found = [line.removeprefix("node beside ") for line in done.stdout.splitlines() if "node beside" in line]
     assert [line[: len(begin)] for line, begin in zip(found, told, strict=False)] == told
     assert len(found) == len(told)
+
+
+def test_a_drop_in_of_crio_after_ours_that_keeps_cgroups_otherwise_is_refused() -> None:
+    folder = "/etc/crio/crio.conf.d"
+    state = replace(
+        fit(), node={**fit().node, "cgroupfs": (f"{folder}/10-crio.conf", f"{folder}/30-own.conf")}
+    )
+    told = said(state)
+    assert told.count("found") == 1
+    assert (
+        f'n1: found cgroup_manager = "cgroupfs" in {folder}/30-own.conf, which is read after {folder}/20-'
+        in told
+    )
+    assert "`systemctl restart crio`" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('[crio.runtime]\n  cgroup_manager = "cgroupfs"\n', True),
+        ("crio.runtime.cgroup_manager='cgroupfs'\n", True),
+        ('[crio.runtime]\n# cgroup_manager = "cgroupfs"\ncgroup_manager = "systemd"\n', False),
+    ],
+)
+def test_how_a_drop_in_of_crio_keeps_cgroups_is_seen(tmp_path: Path, content: str, told: bool) -> None:
+    (tmp_path / "30-own.conf").write_text(content)
+    look = script(
+        "service.sh", "asked.sh", "swappers.sh", "neighbours.sh", "node-look.sh", modules=[], sysctls=[],
+        container_runtime="crio", beside_as="node ",
+    )  # fmt: skip
+    command = (look + "\nlook_at_node").replace("/etc/crio/crio.conf.d", str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert (f"node cgroupfs {tmp_path}/30-own.conf" in done.stdout.splitlines()) is told
