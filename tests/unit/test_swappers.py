@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from etcd_steward.facts.probe import questions
+from etcd_steward.settings import Settings
 from etcd_steward.shell import script
 from etcd_steward.templating import text
 
@@ -126,3 +128,13 @@ def test_the_look_tells_them_beside_what_is_on_now(host: Path, words: list[str])
     assert [line for line in told if line.startswith("node swap ") and ".s" in line] == [
         f"node swap {unit} at boot" for unit in FOUND
     ]
+
+
+@pytest.mark.parametrize("words", SHELLS, ids=" ".join)
+def test_the_probe_of_a_host_of_pods_has_all_that_it_calls(words: list[str]) -> None:
+    for runtime in ("crio", "containerd"):
+        own = Settings(etcd_runtime="static_pod", etcd_container_runtime=runtime)
+        done = subprocess.run(
+            [*words, "-c", questions(own, "n1") + ""], capture_output=True, text=True, check=False
+        )
+        assert (done.stderr, done.stdout.splitlines()[-1]) == ("", "end")
