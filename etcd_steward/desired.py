@@ -14,6 +14,7 @@ from etcd_steward.platforms import INITS, PACKAGE_MANAGERS
 from etcd_steward.record import Record
 from etcd_steward.runtimes import start_check_path
 from etcd_steward.settings import CERTIFICATE_FILES, Settings
+from etcd_steward.storage import RECORDS
 from etcd_steward.templating import render
 from etcd_steward.topology import Cluster, Member
 from etcd_steward.versions import Version
@@ -34,8 +35,6 @@ PROFILE = "/etc/profile.d/etcdctl.sh"
 
 # Lines of what etcd is started with that bear on its first start only, as an extended regular expression.
 UNSETTLED = {"service": "^initial-", "static_pod": "^ *(- --initial-|#)"}
-
-_STEWARD_DIR = "/etc/etcd-steward"
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Desired:
 
 def record_path(cluster: str) -> str:
     """Say where a host keeps the cluster's record."""
-    return f"{_STEWARD_DIR}/{cluster}.json"
+    return f"{RECORDS}/{cluster}.json"
 
 
 def managed_paths(settings: Settings, name: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from etcd_steward.identity import Identity
 from etcd_steward.snapshots import Manifest
+from etcd_steward.storage import Storage
 
 __all__ = [
     "ClusterState",
@@ -244,6 +245,7 @@ class HostState:
     blind: tuple[str, ...] = ()
     free_mb: int = 0
     mount: str = ""
+    storage: Mapping[str, Storage] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     data: Data = Data()
     aside: tuple[str, ...] = ()

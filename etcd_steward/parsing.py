@@ -20,6 +20,7 @@ from etcd_steward.observed import (
     refuses_user,
 )
 from etcd_steward.snapshots import read_all
+from etcd_steward.storage import read as read_storage
 
 __all__ = ["parse_probe", "read_across", "read_service", "whole_line"]
 
@@ -102,6 +103,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         blind=tuple(told.get("blind", ())),
         free_mb=number(free) // 1024,
         mount=mount,
+        storage=read_storage(told.get("storage", ())),
         folders=_folders(told.get("data", [])),
         # Nobody but root sees into the data folder.
         data=_data(told.get("data", [])) if told["uid"] == ["0"] else Data(),

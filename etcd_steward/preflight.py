@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from etcd_steward import versions
+from etcd_steward import storage, versions
 from etcd_steward.certificates import address as read_address
 from etcd_steward.decisions import MAKING, NO_ROOT, Action
 from etcd_steward.errors import Complaint
@@ -55,7 +55,7 @@ def check_host(
                 "boot the host with its init system",
             ),
         )
-    complaints += node_complaints(member, state)
+    complaints += node_complaints(member, state) + storage.complaints(member, state)
     if settings.etcd_time_sync and package_manager(state.os_id, state.os_like) is None:
         complaints.append(
             Complaint(

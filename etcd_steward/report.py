@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyinfra import logger
 
-from etcd_steward import advisories, certificate_report, configuration, snapshot_report, versions
+from etcd_steward import advisories, certificate_report, configuration, snapshot_report, storage, versions
 from etcd_steward.errors import Complaint
 from etcd_steward.gates import downgrading, stray_downgrade
 from etcd_steward.leftovers import notes as left_behind
@@ -169,6 +169,7 @@ def examine(
         if state.reached:
             ended, ending = certificate_report.judged(member, state, now)
             problems += [one for one in ended if one.next not in _RUNS.values() or one.host not in refused]
+            problems += storage.complaints(member, state)
             notes += ending + _service(member, state) + _scarce(member, state)
             notes += [str(one) for one in nameless(member, state)]
             skewed = skew_complaint(member.host, state.skew(), member.settings.etcd_max_skew)

@@ -17,6 +17,7 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
+from etcd_steward import storage
 from etcd_steward.addresses import is_ip
 from etcd_steward.answers import clean
 from etcd_steward.consents import unbroken
@@ -84,9 +85,13 @@ class Sight:
         return stand(self.hosts, self.seen)
 
     def decide(self) -> Plan:
-        """Decide every host's action; the plan may hold refusals."""
+        """Decide every host's action; the plan may hold refusals. Its notes hold in every verb, and in status."""
         forget = self.cluster.settings.etcd_forget_cluster
-        return decide(self.cluster, self.hosts, self.seen, self.records, forget)
+        plan = decide(self.cluster, self.hosts, self.seen, self.records, forget)
+        stored = [
+            note for member in self.cluster.members for note in storage.notes(member, self.hosts[member.host])
+        ]
+        return replace(plan, notes=(*plan.notes, *stored))
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Any
 from pyinfra import context
 from pyinfra.api import FactBase, StringCommand
 
+from etcd_steward import storage
 from etcd_steward.addresses import is_ip
 from etcd_steward.desired import MARKER, UNSETTLED, managed_paths, record_path
 from etcd_steward.locking import FILE, RUNNING
@@ -49,6 +50,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "node-look.sh",
         "certificates.sh",
         "groups.sh",
+        "storage.sh",
         "probe.sh",
         user=settings.run_as[0],
         group=settings.run_as[1],
@@ -73,6 +75,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         service=settings.etcd_service,
         data_dir=settings.etcd_data_dir,
         wal_dir=settings.etcd_wal_dir,
+        folders=[f"{word}={path}" for word, path in storage.folders(settings, name).items()],
         record=record_path(settings.etcd_cluster),
         endpoint=f"https://{loopback}:{settings.etcd_client_port}",
         ca=settings.certificate_path("ca", name),

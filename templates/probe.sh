@@ -1,6 +1,6 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails.
-# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh, certificates.sh and groups.sh.
-# Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir record names endpoint ports marker lock running
+# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh, storage.sh, certificates.sh and groups.sh.
+# Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir folders record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
   waited=0
@@ -53,6 +53,7 @@ etcds | while read -r pid at file; do
 done
 near=$data_dir
 while [ ! -e "$near" ]; do near=$(dirname "$near"); done
+for word in $folders; do storage "${word%%=*}" "${word#*=}"; done
 say "free $(df -Pk "$near" | awk 'NR == 2 { print $4 " " $6 }')"
 [ -d "$data_dir" ] && say "data folder $(stat -c '%a %U:%G' "$data_dir")"
 [ -e "$data_dir/member" ] && say "data member"

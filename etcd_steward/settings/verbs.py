@@ -24,6 +24,11 @@ class VerbSettings(Keys):
         "Accept keys in etcd_config that open the database or weaken TLS; every report tells them.",
         True,
     )
+    etcd_allow_volatile_data: bool = key(
+        False,
+        "Accept data on what a reboot empties, such as a tmpfs; every report tells it.",
+        True,
+    )
     etcd_forget_cluster: ClusterId | None = key(
         None,
         "Id of a lost cluster that may be forgotten, so that a new one is made.",

@@ -93,6 +93,10 @@ def test_ipv6_addresses_own_disks_and_own_authorities(
     mounts = [f"type=tmpfs,destination={folder},tmpfs-size=600m" for folder in ("/srv/etcd", "/ssd/etcd")]
     site = fresh(families, ipv6=True, mounts=mounts)
     site.settings |= {"etcd_data_dir": "/srv/etcd", "etcd_wal_dir": "/ssd/etcd"}
+    site.etcd("-y").refused(
+        *(f"{site.name(host)}: found etcd_data_dir /srv/etcd on tmpfs" for host in site.hosts)
+    )
+    site.settings["etcd_allow_volatile_data"] = True
     authorities = own_authorities(site)
     for host in site.hosts:
         site.own[host.name] = {"etcd_address": host.address6}

@@ -113,7 +113,7 @@ def test_all_that_is_missing_for_etcd_is_told_at_once_and_nothing_is_changed(
 ) -> None:
     mounts = ["type=tmpfs,destination=/srv/etcd,tmpfs-size=100m"]
     site = fresh(families, mounts=mounts)
-    site.settings["etcd_data_dir"] = "/srv/etcd"
+    site.settings |= {"etcd_data_dir": "/srv/etcd", "etcd_allow_volatile_data": True}
     busy, _, nameless = site.hosts
     nameless_name = "n3.example.org"
     site.own[nameless.name] = {"etcd_address": nameless_name}

@@ -75,7 +75,7 @@ def test_a_replacement_that_was_cut_goes_on_with_the_same_command():
 def test_every_order_for_one_run_names_the_verbs_that_read_it():
     # A permission that holds for every verb, or the shape of what is always done, is no order.
     standing = {
-        "etcd_allow_even", "etcd_allow_open", "etcd_break_lock", "etcd_timeout", "etcd_min_free_mb", "etcd_snapshots", "etcd_snapshot_dir",
+        "etcd_allow_even", "etcd_allow_open", "etcd_allow_volatile_data", "etcd_break_lock", "etcd_timeout", "etcd_min_free_mb", "etcd_snapshots", "etcd_snapshot_dir",
         "etcd_snapshot_hours", "etcd_snapshot_keep", "etcd_snapshot_days", "etcd_snapshot_command", "etcd_backup_dir",
         "etcd_output",
     }  # fmt: skip

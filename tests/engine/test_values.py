@@ -1,0 +1,50 @@
+"""What settings and hosts say of storage and addresses, with pyinfra's real engine over pretended hosts."""
+
+import pytest
+
+from etcd_steward.verbs import etcd, renew, status
+from tests.engine.common import HOSTS, N1, N2, SLOWER, only_looked
+from tests.engine.fakes import run_deploy
+from tests.engine.living import Living
+
+ON_TMPFS = "storage data 1021994 tmpfs tmpfs -"
+
+
+@pytest.mark.parametrize("mode", ["", "dry"])
+def test_a_new_cluster_on_a_tmpfs_is_refused_before_any_change_with_the_setting_that_consents(fresh, mode):
+    for host in fresh.hosts.values():
+        host.lines.insert(-1, ON_TMPFS)
+    result = run_deploy(fresh.hosts, etcd, mode=mode)
+    for host in HOSTS:
+        assert f"{host}: found etcd_data_dir /var/lib/etcd on tmpfs" in result.refused
+    assert "set etcd_allow_volatile_data = True" in result.refused
+    assert only_looked(result)
+    assert not fresh.pki.exists()
+
+
+@pytest.mark.parametrize("verb", [etcd, renew])
+def test_a_member_on_a_tmpfs_is_refused_in_every_verb_and_with_the_consent_it_stays_a_note(world, verb):
+    world.hosts[N2].lines.insert(-1, ON_TMPFS)
+    world.hosts[N1].lines.insert(-1, "storage data 6969 nfs4 nas:/etcd -")
+    result = run_deploy(Living(world).hosts, verb, data=SLOWER)
+    assert f"{N2}: found etcd_data_dir /var/lib/etcd on tmpfs" in result.refused
+    assert N1 not in result.refused
+    assert only_looked(result)
+    agreed = {"etcd_allow_volatile_data": True}
+    for data, mode in ((agreed, ""), (agreed, "dry")):
+        result = run_deploy(world.hosts, verb, data=data, mode=mode)
+        assert (result.refused, result.failed) == ("", set())
+        assert f"{N2}: etcd_data_dir /var/lib/etcd lies on tmpfs, as etcd_allow_volatile_data" in result.log
+        assert f"{N1}: etcd_data_dir /var/lib/etcd lies on a share (nfs)" in result.log
+
+
+def test_status_tells_what_a_power_cut_takes(world):
+    world.hosts[N2].lines.insert(-1, ON_TMPFS)
+    world.hosts[N1].lines.insert(-1, "storage records 794c7630 overlay overlay 1021994")
+    result = run_deploy(world.hosts, status)
+    assert N2 in result.failed
+    assert "etcd_data_dir /var/lib/etcd on tmpfs" in result.stdout
+    assert f"{N1}: /etc/etcd-steward on an overlay on tmpfs" in result.stdout
+    result = run_deploy(world.hosts, status, data={"etcd_allow_volatile_data": True})
+    assert result.failed == set()
+    assert "as etcd_allow_volatile_data allows" in result.stdout
