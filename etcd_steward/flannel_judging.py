@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from etcd_steward import flannel, flannel_host, versions
+from etcd_steward.addresses import candidates
 from etcd_steward.docker_unit import program_of
 from etcd_steward.errors import Complaint
 from etcd_steward.neighbours import keys_of_flags, named, overriding, sorted_before
@@ -16,6 +17,7 @@ from etcd_steward.platforms import INITS
 from etcd_steward.settings.flannel import NETWORK_KEYS
 
 if TYPE_CHECKING:
+    from etcd_steward.addresses import Held
     from etcd_steward.docker_unit import Docker
     from etcd_steward.flannel_leases import Keys
     from etcd_steward.flannel_seen import Seen
@@ -196,24 +198,40 @@ def _docker(host: str, setting: str | None, docker: Docker) -> list[Complaint]:
 
 
 def _interface(host: str, iface: str | None, seen: Seen) -> list[Complaint]:
-    there = [name for pair in seen.addresses for name in pair]
-    if iface is None or iface in there:
+    if iface is None:
         return []
     try:
         named = str(ipaddress.ip_address(iface))
     except ValueError:
         named = iface
-    if named in there:
+    if any(one.address == named for one in seen.held):
         return []
-    known = ", ".join(f"{name} {address}" for name, address in seen.addresses if name != "lo")
-    return [
-        Complaint(
-            host,
-            f"interfaces {known or 'none'}",
-            f"etcd_flannel_iface {iface}",
-            "correct etcd_flannel_iface",
-        )
+    own = [one for one in seen.held if one.interface == iface]
+    if not own:
+        known = ", ".join(f"{one.interface} {one.address}" for one in seen.held if one.interface != "lo")
+        return [
+            Complaint(
+                host,
+                f"interfaces {known or 'none'}",
+                f"etcd_flannel_iface {iface}",
+                "correct etcd_flannel_iface",
+            )
+        ]
+    return _floating(host, iface, own)
+
+
+def _floating(host: str, iface: str, own: Sequence[Held]) -> list[Complaint]:
+    """Refuse an interface of which flannel takes an address that may be another host's tomorrow: it takes the first."""
+    usable = [
+        one for one in own if ":" not in one.address and not ipaddress.ip_address(one.address).is_link_local
     ]
+    best = candidates(usable)
+    if not usable or best == [usable[0].address]:
+        return []
+    told = ", ".join(one.address for one in usable)
+    text = f"several addresses on {iface} ({told}), of which flannel takes {usable[0].address}"
+    hint = f"set etcd_flannel_iface to the host's own address, such as {(best or [usable[0].address])[0]}"
+    return [Complaint(host, text, "one that is this host's for good", hint)]
 
 
 def _other_config(cluster: str, network: Settings, keys: Keys) -> list[Complaint]:

@@ -230,6 +230,7 @@ def _look(run: ClusterRun, name: str, settings: Settings) -> Seen:
         "certificates.sh",
         "neighbours.sh",
         "at-boot.sh",
+        "addresses.sh",
         "flannel-look.sh",
         beside_as="",
         glue=settings.etcd_flannel_glue,

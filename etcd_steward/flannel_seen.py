@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from etcd_steward.addresses import Held, read_held
 from etcd_steward.docker_unit import Docker, parse_unit
 from etcd_steward.flannel_leases import SubnetFile, read_subnet_file
 from etcd_steward.neighbours import Neighbour
@@ -40,7 +41,7 @@ class Seen:
         started_pair: digest of the certificate that it was started with.
         certificate: PEM of the certificate that lies there.
         subnet: what it tells of its part of the network.
-        addresses: interfaces and their addresses.
+        held: the host's addresses.
         device: whether there is flannel's device.
         tools: programs that flannel or a runtime needs.
         docker: docker's unit, where its glue is asked for.
@@ -66,7 +67,7 @@ class Seen:
     started_pair: str = ""
     certificate: str = ""
     subnet: SubnetFile | None = None
-    addresses: tuple[tuple[str, str], ...] = ()
+    held: tuple[Held, ...] = ()
     device: bool = False
     tools: frozenset[str] = frozenset()
     docker: Docker = field(default_factory=Docker)
@@ -76,7 +77,7 @@ class Seen:
     @property
     def own_addresses(self) -> list[str]:
         """The host's addresses, without those that flannel or a container runtime gave it."""
-        return [address for name, address in self.addresses if not name.startswith(_OVERLAY)]
+        return [one.address for one in self.held if not one.interface.startswith(_OVERLAY)]
 
 
 def parse_look(lines: Sequence[str]) -> Seen:
@@ -123,9 +124,7 @@ def parse_look(lines: Sequence[str]) -> Seen:
         started_pair=started[1],
         certificate="".join(f"{whole_line(line)}\n" for line in told.get("pem", ())),
         subnet=read_subnet_file(told.get("env", ())),
-        addresses=tuple(
-            (name, address) for name, _, address in (line.partition(" ") for line in told.get("address", ()))
-        ),
+        held=read_held(told.get("address", ())),
         device="device" in told,
         tools=frozenset(told.get("tool", ())),
         docker=parse_unit(told.get("docker", ()), told.get("program", ())),

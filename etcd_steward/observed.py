@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
+from etcd_steward.addresses import Held, is_ip
 from etcd_steward.identity import Identity
 from etcd_steward.snapshots import Manifest
 from etcd_steward.storage import Storage
@@ -23,6 +25,7 @@ __all__ = [
     "Service",
     "disputed",
     "holds",
+    "known_addresses",
     "listed_members",
     "refuses_user",
     "see_cluster",
@@ -253,7 +256,7 @@ class HostState:
     listening: tuple[int, ...] = ()
     unresolved: tuple[str, ...] = ()
     resolved: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    interfaces: dict[str, str] = field(default_factory=dict)
+    held: tuple[Held, ...] = ()
     time: frozenset[str] = frozenset()
     zone: str = ""
     endpoint: Endpoint = Endpoint()
@@ -330,6 +333,46 @@ def see_cluster(hosts: dict[str, HostState]) -> tuple[ClusterState | None, set[i
             listed = tuple(listed_members(answer.members))
             found = ClusterState(cluster, listed, int((answer.status or {}).get("leader", 0)), host)
     return found, ids
+
+
+def known_addresses(
+    hosts: Mapping[str, HostState], seen: ClusterState | None, names: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Name the IP addresses by which members are known: to the cluster, or, without an answer, to their own configuration.
+
+    Args:
+        hosts: the probed hosts.
+        seen: what a quorum says of the cluster.
+        names: the members' names by host.
+
+    Returns:
+        For each host its addresses, of which there may be none.
+    """
+    found = {}
+    for host, state in hosts.items():
+        identity = state.data.identity
+        if seen is None:
+            urls = [
+                url
+                for part in state.listed.split(",")
+                for name, _, url in [part.strip().partition("=")]
+                if name == names[host]
+            ]
+        else:
+            number = identity.member if identity and identity.cluster == seen.id else None
+            own = [one for one in seen.members if one.id == number] or [
+                one for one in seen.members if identity is None and one.name == names[host]
+            ]
+            urls = [url for one in own for url in one.peer_urls]
+        found[host] = [address for url in urls if is_ip(address := _hostname(url))]
+    return found
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # half a bracket: what a cluster lists is what others told it
+        return ""
 
 
 def disputed(hosts: Mapping[str, HostState]) -> str:

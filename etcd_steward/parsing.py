@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from etcd_steward.addresses import read_held
 from etcd_steward.answers import clean, decoded, number, read_members, read_status
 from etcd_steward.identity import parse_wal_head
 from etcd_steward.observed import (
@@ -112,7 +113,7 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         listening=tuple(int(port, 16) for port in told.get("listening", ())),
         unresolved=tuple(told.get("unresolved", ())),
         resolved={name: tuple(rest) for name, *rest in map(str.split, told.get("resolved", ()))},
-        interfaces=dict(line.split(" ", 1) for line in reversed(told.get("interface", []))),
+        held=read_held(told.get("interface", ())),
         time=frozenset(told.get("time", ())),
         zone=told.get("zone", [""])[0].rpartition("zoneinfo/")[2],
         endpoint=_endpoint(told.get("etcd", [])),

@@ -116,7 +116,7 @@ def _room(member: Member, state: HostState) -> list[Complaint]:
 
 def _misleading(member: Member, state: HostState) -> list[Complaint]:
     """Judge what the members' names mean on this host: each member dials all of them, itself too."""
-    own_addresses = {read_address(address) for address in state.interfaces.values()}
+    own_addresses = {read_address(one.address) for one in state.held}
     complaints = []
     for name, told in state.resolved.items():
         found = {number for address in told if (number := read_address(address)) is not None}

@@ -25,7 +25,7 @@ from etcd_steward.credentials import Credentials, pki_folder
 from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.facts.probe import Probe, questions
 from etcd_steward.machines import same_machines
-from etcd_steward.observed import ClusterState, HostState, see_cluster
+from etcd_steward.observed import ClusterState, HostState, known_addresses, see_cluster
 from etcd_steward.parsing import parse_probe
 from etcd_steward.plan import Plan, decide
 from etcd_steward.record import Record, read_controller_record
@@ -88,10 +88,10 @@ class Sight:
         """Decide every host's action; the plan may hold refusals. Its notes hold in every verb, and in status."""
         forget = self.cluster.settings.etcd_forget_cluster
         plan = decide(self.cluster, self.hosts, self.seen, self.records, forget)
-        stored = [
-            note for member in self.cluster.members for note in storage.notes(member, self.hosts[member.host])
-        ]
-        return replace(plan, notes=(*plan.notes, *stored))
+        members = self.cluster.members
+        kept = [note for member in members for note in member.notes]
+        stored = [note for member in members for note in storage.notes(member, self.hosts[member.host])]
+        return replace(plan, notes=(*plan.notes, *kept, *stored))
 
 
 @dataclass
@@ -148,17 +148,19 @@ class ClusterRun:
         self.memory["last look"] = hosts
         same = same_machines({name: state.mark for name, state in hosts.items()})
         refuse([] if tell else same)
+        seen, ids = see_cluster(dict(hosts))
+        names = {host: member_name(host, own) for host, own in self.settings.items()}
         cluster, complaints = build_cluster(
             self.name,
             self._placed(hosts) if only else self.settings,
-            {name: state.interfaces for name, state in hosts.items() if state.reached},
+            {name: state.held for name, state in hosts.items() if state.reached},
             {name: host.data.get("ssh_hostname") or name for name, host in self.hosts.items()},
+            known_addresses(hosts, seen, names),
         )
         # One machine has one address, which then stands twice.
         refuse([*same, *complaints] if complaints else [])
         if cluster is None:
             raise DeployError(f"{self.name}: no member could be placed")
-        seen, ids = see_cluster(dict(hosts))
         if len(ids) > 1 and not only:
             refuse(
                 [

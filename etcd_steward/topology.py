@@ -7,10 +7,10 @@ import ipaddress
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from etcd_steward.addresses import is_address_or_name, is_ip, url
+from etcd_steward.addresses import Held, candidates, is_address_or_name, is_ip, url
 from etcd_steward.errors import Complaint, shown
 from etcd_steward.settings import HOST_KEYS, Settings
 from etcd_steward.values import NAME, is_name
@@ -37,6 +37,7 @@ class Member:
         address: IP address or DNS name that is advertised.
         listen: IP address that is bound.
         settings: all settings of this host.
+        notes: what the operator should know of the choice of its address.
     """
 
     host: str
@@ -44,6 +45,7 @@ class Member:
     address: str
     listen: str
     settings: Settings
+    notes: tuple[str, ...] = ()
 
     @property
     def peer_url(self) -> str:
@@ -255,16 +257,18 @@ def _disagreements(cluster: str, settings: Mapping[str, Settings]) -> list[Compl
 def build_cluster(
     name: str,
     settings: Mapping[str, Settings],
-    found_addresses: Mapping[str, Mapping[str, str]],
+    held: Mapping[str, Sequence[Held]],
     connect_to: Mapping[str, Any],
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Cluster | None, list[Complaint]]:
     """Give every member its name and addresses.
 
     Args:
         name: the cluster's name.
         settings: the settings of each of its hosts.
-        found_addresses: for every probed host, the first address of each of its network interfaces.
+        held: for every probed host, the addresses that it has now.
         connect_to: the address by which pyinfra reaches a host, where the inventory tells one.
+        known: the IP addresses by which a host's member is listed.
 
     Returns:
         The cluster, or None where a member could not be placed, and the complaints.
@@ -272,20 +276,24 @@ def build_cluster(
     members: list[Member] = []
     complaints: list[Complaint] = []
     for host, own in settings.items():
-        listened = found_addresses.get(host, {}).get(own.etcd_interface or "")
+        there = held.get(host, ())
         reached = str(connect_to.get(host) or "")
-        address = own.etcd_address or listened or (reached if is_ip(reached) else None)
-        if own.etcd_interface and host in found_addresses and listened is None:
-            there = ", ".join(sorted(found_addresses[host])) or "none"
-            complaints.append(
-                Complaint(
-                    host,
-                    f"interfaces {there}",
-                    f"an address on {own.etcd_interface}",
-                    "correct etcd_interface",
-                ),
-            )
+        guess = _guess(own.etcd_interface if host in held else None, there, reached)
+        # What was not set may change by itself; an address that the cluster has, and the host still, is no move.
+        stays = next(
+            (one for one in (known or {}).get(host, ()) if any(one == it.address for it in there)), None
+        )
+        notes: tuple[str, ...] = ()
+        if own.etcd_address is None and stays is not None:
+            if guess.found != [stays]:
+                notes = (_kept(host, stays, guess),)
+            guess = replace(guess, found=[stays], listened=bool(own.etcd_interface))
+        complaint = guess.complaint(host, own) if host in held else None
+        if complaint is not None:
+            complaints.append(complaint)
             continue
+        found = guess.found[0] if len(guess.found) == 1 else None
+        address = own.etcd_address or found
         if address is None:
             complaints.append(
                 Complaint(
@@ -297,13 +305,72 @@ def build_cluster(
             )
             continue
         everywhere = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - a DNS name cannot be bound
+        listened = found if guess.listened else None
         listen = own.etcd_listen_address or listened or (address if is_ip(address) else everywhere)
-        members.append(Member(host, member_name(host, own), address, listen, own))
+        members.append(Member(host, member_name(host, own), address, listen, own, notes))
     complaints += unfit_names({member.host: member.name for member in members})
     complaints += _doubles(members)
     if complaints:
         return None, complaints
     return Cluster(name, tuple(sorted(members, key=lambda member: member.name))), []
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """Where a member may be, as far as nobody has set it.
+
+    Args:
+        source: what tells it, in words.
+        found: the addresses among which nothing decides; mostly one.
+        listened: whether it is an interface's, so that it is listened on too.
+        there: all addresses of that interface; None where the host has no such interface.
+        others: the interfaces of the host.
+    """
+
+    source: str
+    found: list[str]
+    listened: bool = False
+    there: Sequence[Held] | None = ()
+    others: str = ""
+
+    def complaint(self, host: str, settings: Settings) -> Complaint | None:
+        name = settings.etcd_interface
+        needed = settings.etcd_address is None or settings.etcd_listen_address is None
+        if not name or len(self.found) == 1:
+            return None
+        if self.there is None:
+            return Complaint(
+                host, f"interfaces {self.others}", f"an address on {name}", "correct etcd_interface"
+            )
+        if not needed:
+            return None
+        key = "etcd_listen_address" if settings.etcd_address else "etcd_address"
+        if self.found:
+            text = f"{len(self.found)} addresses on {name} ({', '.join(self.found)}), none of which comes before the others"
+            return Complaint(host, text, "one that is the member's for good", f"set {key} to it")
+        told = ", ".join(f"{one.address} {' '.join(sorted(one.flags))}".strip() for one in self.there)
+        text = f"no address on {name} that lasts ({told})"
+        return Complaint(host, text, "one that is the host's for good", f"give the host one, or set {key}")
+
+
+def _guess(name: str | None, held: Sequence[Held], reached: str) -> _Guess:
+    if not name:
+        return _Guess("the inventory", [reached] if is_ip(reached) else [])
+    own = [one for one in held if one.interface == name]
+    if not own:
+        others = ", ".join(sorted({one.interface for one in held})) or "none"
+        return _Guess(name, [], True, None, others)
+    return _Guess(name, candidates(own), True, own)
+
+
+def _kept(host: str, stays: str, guess: _Guess) -> str:
+    given = (
+        f"{guess.source} gives {' and '.join(guess.found)}" if guess.found else f"{guess.source} gives none"
+    )
+    return (
+        f"{host}: its member is known by {stays}, which is still on this host, though {given}: {stays} stays; "
+        f"set etcd_address to {stays}, or to another address to move the member there"
+    )
 
 
 def _doubles(members: list[Member]) -> list[Complaint]:

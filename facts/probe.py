@@ -51,6 +51,7 @@ def questions(settings: Settings, name: str, names: tuple[str, ...] = ()) -> Scr
         "certificates.sh",
         "groups.sh",
         "storage.sh",
+        "addresses.sh",
         "probe.sh",
         user=settings.run_as[0],
         group=settings.run_as[1],

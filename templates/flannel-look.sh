@@ -1,5 +1,5 @@
 # Tells everything that a decision about flannel needs of one host, as lines of `word rest`. Reads only, never fails.
-# Needs service.sh, certificates.sh, neighbours.sh and at-boot.sh.
+# Needs service.sh, addresses.sh, certificates.sh, neighbours.sh and at-boot.sh.
 # Set before: glue dockerd daemon_json (where the operator's own command has it) dir bin_dir files certificate service modules sysctls device port
 say "look 1"
 say "uid $(id -u)"
@@ -34,7 +34,7 @@ fi
 [ -f /run/flannel/started-with ] && while read -r line _; do say "started $line"; done </run/flannel/started-with
 certificates_in "$certificate" pem
 [ -f /run/flannel/subnet.env ] && while IFS= read -r line; do say "env $line"; done </run/flannel/subnet.env
-ip -o addr show 2>/dev/null | awk '{ split($4, a, "/"); print "address " $2 " " a[1] }'
+tell_addresses address
 [ -d "/sys/class/net/$device" ] && say "device $device"
 for tool in iptables nft; do
   for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do

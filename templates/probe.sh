@@ -1,5 +1,5 @@
 # Tells everything that a decision needs about one host, as lines of `word rest`. Reads only, never fails.
-# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh, storage.sh, certificates.sh and groups.sh.
+# Needs ctl.sh, machine.sh, across.sh, newest.sh, processes.sh, service.sh, storage.sh, addresses.sh, certificates.sh and groups.sh.
 # Set before: user group prefix config manifest pod unsettled modules sysctls container_runtime files certificates service data_dir wal_dir folders record names endpoint ports marker lock running
 # A command of a run that was killed may still be at work here: what it leaves counts, not what it has done so far.
 if [ -f "$running" ] && command -v flock >/dev/null 2>&1; then
@@ -86,7 +86,7 @@ for aside in "$data_dir"/member.* "${wal_dir:-/nonexistent}"/wal.[0-9]*; do [ -e
 for left in /var/tmp/etcd-steward.* "$snapshots"/.drill.* "$snapshots"/.taking.*; do
   [ -d "$left" ] && say "left $(stat -c %Y "$left") $left"
 done
-ip -o addr show scope global 2>/dev/null | awk '{ split($4, a, "/"); print "interface " $2 " " a[1] }'
+tell_addresses interface scope global
 command -v chronyd >/dev/null 2>&1 || [ -x /usr/sbin/chronyd ] && say "time installed"
 for file in /etc/runlevels/default/chronyd /etc/systemd/system/multi-user.target.wants/chrony*.service; do
   [ -e "$file" ] && say "time enabled"

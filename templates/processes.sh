@@ -1,6 +1,6 @@
 # Finds running etcds by their executable and account, in /proc: a command line says what anybody wants, and some hosts have no ps.
 # Set before: data_dir, and user where there is one
-arguments() { tr '\n\000' '?\n' <"/proc/$1/cmdline" 2>/dev/null; } # process: prints one a line
+arguments() { tr '\n\000' '?\n' 2>/dev/null <"/proc/$1/cmdline"; } # process: prints one a line
 # Of those that could be the member: root's, the account's, or of who owns the data. Any other account may call a program so.
 # Prints of each its number, its program, and the configuration file, else the data folder, that it was given.
 etcds() {

@@ -763,3 +763,36 @@ def test_what_would_end_forwarding_at_the_next_boot_is_told(world: World) -> Non
         in line
     )
     assert f"next: take it out of {file}" in line
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (("198.18.99.200/24", "198.18.99.12/24"), "of which flannel takes 198.18.99.200"),
+        (("198.18.99.200/32 deprecated", "198.18.99.12/24"), "such as 198.18.99.12"),
+        (("198.18.99.12/24", "198.18.99.200/24 secondary"), ""),
+        (("169.254.7.7/16", "198.18.99.12/24", "198.18.99.200/32"), ""),
+    ],
+)
+def test_flannel_is_given_no_interface_of_which_it_takes_an_address_that_moves(
+    world: World, told: tuple[str, ...], said: str
+) -> None:
+    net = Net(world)
+    own = net.look
+
+    def look(host: str) -> list[str]:
+        lines = own(host)
+        at = next(number for number, line in enumerate(lines) if line.startswith("address eth0 "))
+        if host == "@fake/n2":
+            lines[at : at + 1] = [f"address eth0 {one}" for one in told]
+        return lines
+
+    net.look = look  # type: ignore[method-assign]
+    for host in world.hosts.values():
+        host.data["etcd_flannel_iface"] = "eth0"
+    result = net.run()
+    assert said in result.refused
+    assert bool(result.refused) == bool(said)
+    if said:
+        assert "@fake/n2: found several addresses on eth0" in result.refused
+        assert not any(result.stdin.values())

@@ -48,3 +48,64 @@ def test_status_tells_what_a_power_cut_takes(world):
     result = run_deploy(world.hosts, status, data={"etcd_allow_volatile_data": True})
     assert result.failed == set()
     assert "as etcd_allow_volatile_data allows" in result.stdout
+
+
+def by_interface(world):
+    for host in world.hosts.values():
+        del host.data["etcd_address"]
+        host.data["etcd_interface"] = "eth0"
+
+
+def give(host, *told):
+    """Let a host tell these addresses, in this order."""
+    at = next(number for number, line in enumerate(host.lines) if line.startswith("interface "))
+    del host.lines[at]
+    host.lines[at:at] = [f"interface eth0 {one}" for one in told]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["198.18.99.200/32 deprecated", "198.18.99.12/24"],
+        ["198.18.99.200/32", "198.18.99.12/24"],
+        ["198.18.99.200/24 secondary", "198.18.99.12/24"],
+        ["198.18.99.12/24", "198.18.99.200/24 secondary", "2001:db8::7/64 temporary"],
+    ],
+)
+def test_a_floating_address_that_comes_to_a_host_moves_no_member(world, others):
+    by_interface(world)
+    give(world.hosts[N2], *others)
+    result = run_deploy(world.hosts, etcd)
+    assert (result.refused, result.failed) == ("", set())
+    assert only_looked(result)
+    assert "198.18.99.200" not in result.log
+
+
+@pytest.mark.parametrize("mode", ["", "dry"])
+def test_a_member_that_is_listed_by_another_address_of_its_host_stays_until_the_operator_says_so(world, mode):
+    by_interface(world)
+    give(world.hosts[N2], "198.18.99.77/24", "198.18.99.12/24 secondary")
+    result = run_deploy(world.hosts, etcd, mode=mode)
+    assert (result.refused, result.failed) == ("", set())
+    assert only_looked(result)
+    assert f"{N2}: its member is known by 198.18.99.12, which is still on this host" in result.log
+    world.hosts[N2].data["etcd_address"] = "198.18.99.77"
+    result = run_deploy(world.hosts, etcd, mode="dry")
+    assert "is still on this host" not in result.log
+    assert "https://198.18.99.12:2380) is in the cluster, but not in the inventory" in result.log, "it moves"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (["198.18.99.77/24", "198.18.99.12/24"], "found 2 addresses on eth0 (198.18.99.77, 198.18.99.12)"),
+        (["2001:db8::7/64 temporary"], "found no address on eth0 that lasts (2001:db8::7 temporary)"),
+    ],
+)
+def test_a_new_member_whose_address_nothing_decides_is_asked_for_it(fresh, told, said):
+    by_interface(fresh)
+    give(fresh.hosts[N2], *told)
+    result = run_deploy(fresh.hosts, etcd)
+    assert f"{N2}: {said}" in result.refused
+    assert "set etcd_address" in result.refused
+    assert only_looked(result)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etcd_steward.addresses import Held
 from etcd_steward.facts.probe import questions
 from etcd_steward.identity import Identity
 from etcd_steward.observed import Endpoint, HostState, see_cluster
@@ -246,13 +247,14 @@ def test_a_record_that_cannot_be_read_is_not_the_same_as_none():
     assert read('record {"id": "a"}').record == {"id": "a"}
 
 
-def test_the_first_address_of_an_interface_counts():
-    assert read(
-        "interface eth0 10.0.0.1", "interface eth0 10.0.0.2", "interface eth1 fd00::1"
-    ).interfaces == {
-        "eth0": "10.0.0.1",
-        "eth1": "fd00::1",
-    }
+def test_addresses_are_told_with_what_the_kernel_says_of_them_and_what_is_none_is_passed_over():
+    told = read(
+        "interface eth0 10.0.0.1/24", "interface eth0 fd00::2/64 temporary", "interface eth1 x/7"
+    ).held
+    assert told == (
+        Held("eth0", "10.0.0.1", 24),
+        Held("eth0", "fd00::2", 64, frozenset({"temporary"})),
+    )
 
 
 @pytest.mark.parametrize(

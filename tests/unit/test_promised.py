@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etcd_steward.addresses import Held
 from etcd_steward.facts.probe import questions
 from etcd_steward.observed import HostState
 from etcd_steward.parsing import parse_probe
@@ -73,7 +74,7 @@ def state(**resolved):
         init="systemd",
         machine="x86_64",
         free_mb=9999,
-        interfaces={"eth0": "10.0.0.1"},
+        held=(Held("eth0", "10.0.0.1", 24),),
         resolved=names,
     )
 

@@ -114,7 +114,7 @@ def test_d2_names_that_somebody_made_up_say_nothing_about_the_host(tmp_path, wor
     assert (state.lock, state.endpoint.healthy, state.listening) == ("", False, ())
     words_of = {line.split(" ")[0] for line in lines}
     assert words_of - {line.split(" ")[0] for line in clean} <= {"aside", "left"}
-    assert not any("203.0.113.66" in address for address in state.interfaces.values())
+    assert not any("203.0.113.66" in one.address for one in state.held)
     assert lines.count("end") == 1
 
 

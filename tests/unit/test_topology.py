@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etcd_steward.addresses import is_address_or_name, url
+from etcd_steward.addresses import Held, is_address_or_name, url
 from etcd_steward.settings import read_settings
 from etcd_steward.topology import build_cluster, cluster_id, member_id, select_clusters, unfit_names
 from etcd_steward.versions import DEFAULT
@@ -25,9 +25,12 @@ def own(host, **data):
 
 
 def build(hosts, found=None, connect_to=None):
-    return build_cluster(
-        "etcd", {host: own(host, **data) for host, data in hosts.items()}, found or {}, connect_to or {}
-    )
+    held = {
+        host: [Held(name, address) for name, address in addresses.items()]
+        for host, addresses in (found or {}).items()
+    }
+    settings = {host: own(host, **data) for host, data in hosts.items()}
+    return build_cluster("etcd", settings, held, connect_to or {})
 
 
 def one(host="n1", found=None, connect_to=None, **data):
