@@ -7,7 +7,17 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Held", "candidates", "is_address_or_name", "is_ip", "read_held", "url"]
+__all__ = [
+    "Held",
+    "candidates",
+    "is_address_or_name",
+    "is_ip",
+    "is_loopback",
+    "is_wildcard",
+    "nobodys",
+    "read_held",
+    "url",
+]
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
@@ -43,6 +53,65 @@ def is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_wildcard(text: str) -> bool:
+    """Tell whether a text is a name in which a star stands for the first label, as Go takes it in certificates.
+
+    Args:
+        text: what the operator wrote.
+    """
+    return text.startswith("*.") and is_address_or_name(text[2:]) and not is_ip(text[2:])
+
+
+def _number(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # ::ffff:127.0.0.1 is 127.0.0.1 to every socket.
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+_NOBODYS = [
+    (ipaddress.ip_network(network), what)
+    for network, what in (
+        ("0.0.0.0/32", "every address of a host, and none of them"),
+        ("::/128", "every address of a host, and none of them"),
+        ("0.0.0.0/8", "no address of a host (0.0.0.0/8)"),
+        ("224.0.0.0/4", "a group of hosts (multicast)"),
+        ("ff00::/8", "a group of hosts (multicast)"),
+        ("255.255.255.255/32", "all hosts of a network at once (broadcast)"),
+        ("fe80::/10", "link-local, which means nothing without its zone, and a URL of etcd's has none"),
+    )
+]
+
+
+def nobodys(text: str) -> str:
+    """Say why an address is not that of one host, so that nobody can be reached at it; the one place that knows.
+
+    Args:
+        text: an address, or a DNS name, of which nothing is known.
+
+    Returns:
+        What it is; empty where it may be a host's. Loopback is one, see `is_loopback`.
+    """
+    number = _number(text)
+    # A network holds no address of the other family.
+    return next((what for network, what in _NOBODYS if number is not None and number in network), "")
+
+
+def is_loopback(text: str) -> bool:
+    """Tell whether an address or a name leads every host to itself.
+
+    Args:
+        text: an address or a DNS name.
+    """
+    number = _number(text)
+    if number is not None:
+        return number.is_loopback
+    name = text.lower().removesuffix(".")
+    return name in {"localhost", "localhost.localdomain"} or name.endswith(".localhost")
 
 
 def url(address: str, port: int) -> str:

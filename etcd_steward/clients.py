@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from etcd_steward import versions
+from etcd_steward.addresses import is_loopback
 from etcd_steward.certificates import LeafSpec, Pair, lists
 from etcd_steward.clusters import cluster_of_client
 from etcd_steward.credentials import Credentials, self_made
@@ -177,6 +178,14 @@ class ClientRun:
         Returns:
             The complaint, or None where it can.
         """
+        for member in self.sight.cluster.members:
+            if is_loopback(member.address) and member.host != host:
+                return Complaint(
+                    host,
+                    f"the member {member.name} at {member.address}, which leads each host to itself",
+                    "an address at which this host reaches it",
+                    f"set etcd_address of {member.host}, and run deploys/etcd.py",
+                )
         credentials = self.credentials
         if credentials.carried is None:
             return Complaint(

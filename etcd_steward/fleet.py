@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import gevent
 from pyinfra.api import DeployError
 
-from etcd_steward.addresses import is_ip
+from etcd_steward.addresses import is_loopback, nobodys
 from etcd_steward.clients import ClientRun, client_run
 from etcd_steward.errors import Complaint, complaints_text
 from etcd_steward.settings import Settings, read_settings
@@ -173,12 +173,13 @@ def member_address(client: ClientRun, host: str) -> str:
         host: inventory name of the host.
 
     Returns:
-        An IP address; empty where no member lives there, or it is bound to all addresses.
+        An IP address; empty where no member lives there, or it is bound to all addresses, or to loopback.
     """
     if host not in client.run.hosts:
         return ""
     member = client.sight.cluster.member(host)
-    return member.listen if is_ip(member.listen) and member.listen not in {"0.0.0.0", "::"} else ""  # noqa: S104
+    # Of loopback, or of every address, no other host reaches it.
+    return "" if nobodys(member.listen) or is_loopback(member.listen) else member.listen
 
 
 def kubernetes_keys(client: ClientRun) -> tuple[list[str], list[Complaint]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etcd_steward import versions
-from etcd_steward.addresses import is_address_or_name, is_ip
+from etcd_steward.addresses import is_address_or_name, is_ip, is_loopback, nobodys
 from etcd_steward.binaries import Program
 from etcd_steward.versions import Version
 from etcd_steward.yaml_text import yaml_text
@@ -157,6 +157,9 @@ def parse_endpoint(value: str) -> str:
     bracketed = bool(found) and value.startswith("[")
     if not is_address_or_name(bare) or bracketed != (is_ip(bare) and ":" in bare) or not 0 < port < 1 << 16:
         raise ValueError("an address or DNS name with its port, such as 10.107.88.9:6443")
+    if nobodys(bare) or is_loopback(bare):
+        what = nobodys(bare) or "each host itself"
+        raise ValueError(f"an address by which all hosts reach the API servers; {bare} is {what}")
     return f"{found[1]}:{port}" if found else ""
 
 

@@ -18,7 +18,7 @@ from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host
 
 from etcd_steward import storage
-from etcd_steward.addresses import is_ip
+from etcd_steward.addresses import is_ip, is_loopback, nobodys
 from etcd_steward.answers import clean
 from etcd_steward.consents import unbroken
 from etcd_steward.credentials import Credentials, pki_folder
@@ -190,7 +190,8 @@ class ClusterRun:
             name = member_name(host, own)
             known = next((urlsplit(peer_url).hostname for peer_url in listed.get(name, ())), None)
             reached = str(self.hosts[host].data.get("ssh_hostname") or host)
-            address = known or (reached if is_ip(reached) else name)
+            usable = is_ip(reached) and not nobodys(reached) and not is_loopback(reached)
+            address = known or (reached if usable else name)
             placed[host] = own.model_copy(update={"etcd_address": address})
         return placed
 

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etcd_steward.addresses import Held, candidates, is_address_or_name, is_ip, url
+from etcd_steward.addresses import (
+    Held,
+    candidates,
+    is_address_or_name,
+    is_ip,
+    is_loopback,
+    is_wildcard,
+    nobodys,
+    url,
+)
 from etcd_steward.errors import Complaint, shown
 from etcd_steward.settings import HOST_KEYS, Settings
 from etcd_steward.values import NAME, is_name
@@ -87,7 +96,7 @@ class Member:
             for name in names
         ]
         usable = [text for text in texts if not (is_ip(text) and ipaddress.ip_address(text).is_unspecified)]
-        return tuple(dict.fromkeys(text for text in usable if is_address_or_name(text)))
+        return tuple(dict.fromkeys(text for text in usable if is_address_or_name(text) or is_wildcard(text)))
 
 
 @dataclass(frozen=True)
@@ -309,7 +318,7 @@ def build_cluster(
         listen = own.etcd_listen_address or listened or (address if is_ip(address) else everywhere)
         members.append(Member(host, member_name(host, own), address, listen, own, notes))
     complaints += unfit_names({member.host: member.name for member in members})
-    complaints += _doubles(members)
+    complaints += [*_doubles(members), *_nowhere(members)]
     if complaints:
         return None, complaints
     return Cluster(name, tuple(sorted(members, key=lambda member: member.name))), []
@@ -371,6 +380,29 @@ def _kept(host: str, stays: str, guess: _Guess) -> str:
         f"{host}: its member is known by {stays}, which is still on this host, though {given}: {stays} stays; "
         f"set etcd_address to {stays}, or to another address to move the member there"
     )
+
+
+def _nowhere(members: list[Member]) -> list[Complaint]:
+    """Judge where members are reached and listen, whoever said so: the settings, the inventory or an interface."""
+    complaints = []
+    others = "others reach it at, as each member dials all of them"
+    for member in members:
+        told = (("address", member.address), ("listen_address", member.listen))
+        if nobodys(member.address):
+            text = f"the address {member.address}, which is {nobodys(member.address)}"
+            complaints.append(Complaint(member.host, text, f"one that {others}", "set etcd_address"))
+        elif len(members) > 1:
+            complaints += [
+                Complaint(
+                    member.host,
+                    f"{'the address' if key == 'address' else 'etcd listening at'} {value}, which leads each host to itself, beside {len(members) - 1} other members",
+                    f"an address of this host that {others}",
+                    f"set etcd_{key}" if key == "address" else "correct etcd_listen_address, or leave it out",
+                )
+                for key, value in told[: 1 if is_loopback(member.address) else 2]
+                if is_loopback(value)
+            ]
+    return complaints
 
 
 def _doubles(members: list[Member]) -> list[Complaint]:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from etcd_steward import versions
-from etcd_steward.addresses import is_address_or_name, is_ip
+from etcd_steward.addresses import is_address_or_name, is_ip, is_loopback, is_wildcard, nobodys
 
 __all__ = [
     "NAME",
     "Account",
     "Address",
+    "CertifiedName",
     "ClusterId",
     "DataPath",
     "Days",
@@ -35,6 +36,7 @@ __all__ = [
     "Mirror",
     "Network4",
     "Network6",
+    "OwnIp",
     "Port",
     "Quantity",
     "Readiness",
@@ -126,13 +128,36 @@ def _account(value: str) -> str:
 def _address(value: str) -> str:
     if not is_address_or_name(value):
         raise ValueError("an IP address without brackets or port, or a DNS name")
+    return _one_hosts(value)
+
+
+def _one_hosts(value: str) -> str:
+    reason = nobodys(value)
+    if reason:
+        raise ValueError(f"the address of one host; {value} is {reason}")
     return value
+
+
+def _certified_name(value: str) -> str:
+    if not is_address_or_name(value) and not is_wildcard(value):
+        raise ValueError(
+            "an IP address without brackets or port, or a DNS name, which may begin with *. for any one label"
+        )
+    # With its zone a link-local address is looked for without it, so there it has a use.
+    number = ipaddress.ip_address(value) if is_ip(value) else None
+    return value if number and number.is_link_local else _one_hosts(value)
 
 
 def _ip(value: str) -> str:
     if not is_ip(value) or "%" in value:
         raise ValueError("an IP address of the host itself, as sockets are bound to addresses, not names")
-    return value
+    return value if ipaddress.ip_address(value).is_unspecified else _one_hosts(value)
+
+
+def _own_ip(value: str) -> str:
+    if is_ip(value) and is_loopback(value):
+        raise ValueError(f"an address at which other hosts reach this one; {value} leads each to itself")
+    return _one_hosts(_ip(value))
 
 
 def _version(value: Any) -> str:
@@ -258,7 +283,7 @@ def _network6(value: str) -> str:
 def _interface(value: str) -> str:
     if not is_ip(value) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", value):
         raise ValueError("the name of a network interface such as eth0, or an IP address of the host")
-    return value
+    return _own_ip(value) if is_ip(value) else value
 
 
 def _key_prefix(value: str) -> str:
@@ -280,7 +305,9 @@ Word = Annotated[str, AfterValidator(_word)]
 Words = Annotated[list[Word], BeforeValidator(_words)]
 Account = Annotated[str, AfterValidator(_account)]
 Address = Annotated[str, AfterValidator(_address)]
+CertifiedName = Annotated[str, AfterValidator(_certified_name)]
 Ip = Annotated[str, AfterValidator(_ip)]
+OwnIp = Annotated[str, AfterValidator(_own_ip)]
 Line = Annotated[str, AfterValidator(_line)]
 Image = Annotated[str, AfterValidator(_image)]
 KubernetesRelease = Annotated[str, AfterValidator(_kubernetes_release)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from etcd_steward.addresses import is_wildcard
 from etcd_steward.certificates import Authority, LeafSpec, Role, Subject
 from etcd_steward.decisions import ACTING, NEWBORN, Action
 from etcd_steward.desired import Desired, WantedFile
@@ -115,10 +116,14 @@ def leaf_spec(member: Member, role: Role) -> LeafSpec:
             "client": "kube-apiserver-etcd-client",
             "health": "kube-etcd-healthcheck-client",
         }
+    names = member.certificate_names if role in {"server", "peer"} else ()
+    if role == "peer":
+        # etcd takes a member's connection from every host whose name fits one of these, and members have no use for a star.
+        names = tuple(name for name in names if not is_wildcard(name))
     return LeafSpec(
         role=role,
         common_name=common_names[role],
-        names=member.certificate_names if role in {"server", "peer"} else (),
+        names=names,
         subject=subject(member.settings.etcd_subject),
         days=member.settings.etcd_certificate_days,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import Address, Days, FileName, HostPath, Line
+from etcd_steward.values import CertifiedName, Days, FileName, HostPath, Line
 
 __all__ = ["CertificateSettings"]
 
@@ -13,8 +13,10 @@ __all__ = ["CertificateSettings"]
 class CertificateSettings(Keys):
     """What certificates say, who signs them, and where they lie."""
 
-    etcd_extra_names: list[Address] = key(
-        [], "Further names and addresses in the server certificate.", ["etcd.example.org"]
+    etcd_extra_names: list[CertifiedName] = key(
+        [],
+        "Further names and addresses in the server certificate; *.example.org stands for every name one label below.",
+        ["etcd.example.org"],
     )
     etcd_subject: dict[Literal["C", "ST", "L", "O", "OU"], Line] = key(
         {},

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from etcd_steward import k3s
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import Address, Digests, HostPath, Ip, Mirror, Word
+from etcd_steward.values import Address, Digests, HostPath, Mirror, OwnIp, Word
 
 __all__ = ["K3sSettings"]
 
@@ -56,7 +56,7 @@ class K3sSettings(Keys):
     etcd_k3s_tls_san: list[Address] = key(
         [], "k3s: further names and addresses in the certificate of its API server.", ["k3s.example.org"]
     )
-    etcd_k3s_node_ip: Ip | None = key(
+    etcd_k3s_node_ip: OwnIp | None = key(
         None,
         "k3s: address of the node; otherwise the member's on the same host, else k3s' own choice.",
         "192.168.7.11",

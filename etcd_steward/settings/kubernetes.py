@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from etcd_steward import kubeadm, kubeadm_fields
 from etcd_steward.settings.key import Keys, key
-from etcd_steward.values import Address, Digests, HostPath, Ip, Mirror, Word
+from etcd_steward.values import CertifiedName, Digests, HostPath, Mirror, OwnIp, Word
 
 __all__ = ["KubernetesSettings"]
 
@@ -43,7 +43,7 @@ class KubernetesSettings(Keys):
         "kubernetes: address and port by which all reach the API servers (controlPlaneEndpoint).",
         "10.107.88.9:6443",
     )
-    etcd_kubernetes_cert_sans: list[Address] = key(
+    etcd_kubernetes_cert_sans: list[CertifiedName] = key(
         [], "kubernetes: further names and addresses in the API server's certificate.", ["test.example.poc"]
     )
     etcd_kubernetes_pod_subnet: Networks = key(
@@ -55,7 +55,7 @@ class KubernetesSettings(Keys):
     etcd_kubernetes_node_name: Word | None = key(
         None, "kubernetes: name of the node; otherwise its host name.", "master01"
     )
-    etcd_kubernetes_advertise_address: Ip | None = key(
+    etcd_kubernetes_advertise_address: OwnIp | None = key(
         None, "kubernetes: address of this host's API server; otherwise kubeadm's own choice.", "10.107.88.18"
     )
     etcd_kubernetes_cri_socket: HostPath | None = key(

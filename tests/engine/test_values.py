@@ -2,10 +2,12 @@
 
 import pytest
 
+from etcd_steward.certificates import read_certificate
 from etcd_steward.verbs import etcd, renew, status
 from tests.engine.common import HOSTS, N1, N2, SLOWER, only_looked
-from tests.engine.fakes import run_deploy
+from tests.engine.fakes import World, run_deploy
 from tests.engine.living import Living
+from tests.engine.test_clients import App
 
 ON_TMPFS = "storage data 1021994 tmpfs tmpfs -"
 
@@ -109,3 +111,43 @@ def test_a_new_member_whose_address_nothing_decides_is_asked_for_it(fresh, told,
     assert f"{N2}: {said}" in result.refused
     assert "set etcd_address" in result.refused
     assert only_looked(result)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("224.0.0.7", "the address of one host; 224.0.0.7 is a group of hosts (multicast)"),
+        ("::", "the address of one host; :: is every address of a host, and none of them"),
+        ("127.0.0.1", "found the address 127.0.0.1, which leads each host to itself, beside 2 other members"),
+    ],
+)
+def test_d25_an_address_at_which_nobody_is_reached_is_refused_before_any_change(world, address, said):
+    world.hosts[N2].data["etcd_address"] = address
+    result = run_deploy(world.hosts, etcd)
+    assert N2 in result.refused
+    assert said in result.refused
+    assert only_looked(result)
+
+
+def test_d25_a_client_is_given_no_member_that_only_its_own_host_reaches(tmp_path):
+    world = World(tmp_path, ("n1",))
+    world.hosts[N1].data["etcd_address"] = "127.0.0.1"
+    result = App(world).run()
+    assert "found the member n1 at 127.0.0.1, which leads each host to itself" in result.log + result.refused
+    assert not any(result.stdin.values())
+
+
+def test_row_28_a_star_makes_the_servers_certificate_anew_and_no_other_and_is_given_to_nobody_as_an_address(
+    world,
+):
+    result = run_deploy(Living(world).hosts, etcd, data={"etcd_extra_names": ["*.etcd.example.org"]})
+    assert (result.refused, result.failed) == ("", set())
+    written = {
+        certificate.names
+        for given in result.stdin[N2]
+        for text in given.split("-----BEGIN ")
+        if (certificate := read_certificate(f"-----BEGIN {text}"))
+    }
+    assert any("*.etcd.example.org" in names for names in written)
+    assert len(written) == 1
+    assert not any("*.etcd" in line for line in "\n".join(result.stdin[N2]).splitlines())

@@ -117,7 +117,7 @@ def test_the_keys_that_may_differ_between_hosts_exist():
         ),
         (
             {"etcd_extra_names": ["a.example.org", "b c"]},
-            "n1: found etcd_extra_names.1 = 'b c', wanted an IP address without brackets or port, or a DNS name; next: set etcd_extra_names to a value such as ['etcd.example.org']",
+            "n1: found etcd_extra_names.1 = 'b c', wanted an IP address without brackets or port, or a DNS name, which may begin with *. for any one label; next: set etcd_extra_names to a value such as ['etcd.example.org']",
         ),
     ],
 )
