@@ -48,6 +48,19 @@ def judge(host: str, settings: Settings) -> list[Complaint]:
         )
         for text in configuration.check(settings.etcd_config, version)
     ]
+    # What is made here has keys of ECDSA; ready-made pairs are judged where they are read.
+    unshared = config_keys.unshared(settings.etcd_config, "ECDSA")
+    told = any("cipher-suites" in one.found for one in complaints)
+    if unshared and not told and settings.etcd_certificates_dir is None:
+        found, _, cure = unshared.partition("; ")
+        complaints.append(
+            Complaint(
+                host,
+                f"etcd_config: {found}",
+                "a suite for the keys that are made here, which are of ECDSA",
+                f"{cure} to it",
+            )
+        )
     complaints += [
         Complaint(
             host,

@@ -16,7 +16,18 @@ from etcd_steward.versions import Version
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["RESERVED", "conflicts", "gates", "kind", "known", "problem", "values", "weakened", "written"]
+__all__ = [
+    "RESERVED",
+    "conflicts",
+    "gates",
+    "kind",
+    "known",
+    "problem",
+    "unshared",
+    "values",
+    "weakened",
+    "written",
+]
 
 # Keys that etcd-steward decides itself -> what to do instead of setting them in etcd_config.
 RESERVED = {
@@ -80,6 +91,9 @@ WEAKENING = {
     "enable-pprof": (r"True", "lets every client profile the server"),
 }
 _UNSAFE = "unsafe-"
+
+# Without one of these Go's server for HTTP/2 does not begin.
+HTTP2 = ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
 
 SMALLEST_QUOTA = 1024**2  # anything less is a number of mega- or gigabytes by mistake
 
@@ -225,12 +239,45 @@ def conflicts(chosen: Mapping[str, object], version: Version) -> list[str]:
         found.append(f"tls-min-version {lowest} is above tls-max-version {highest}")
     if lowest == "TLS1.3" and chosen.get("cipher-suites"):
         found.append("cipher-suites cannot be chosen with tls-min-version TLS1.3")
+    elif (suites := _suites(chosen)) and not suites & set(HTTP2):
+        # 3.4.23 to 3.7.3 end so; suites of TLS 1.3 among them are no reason for Go, which offers those always.
+        found.append(
+            f'cipher-suites is {shown(sorted(suites))}, and etcd ends with "http2: TLSConfig.CipherSuites is '
+            f'missing an HTTP/2-required AES_128_GCM_SHA256 cipher"; it needs {" or ".join(HTTP2)}'
+        )
     retention = chosen.get("auto-compaction-retention")
     if chosen.get("auto-compaction-mode") == "revision" and not str(retention).isdecimal():
         found.append(
             f"auto-compaction-retention is {shown(retention)}, which should be a number of revisions with auto-compaction-mode revision"
         )
     return found + _logging(chosen, version)
+
+
+def _suites(chosen: Mapping[str, object]) -> set[str]:
+    told = chosen.get("cipher-suites")
+    return {one for one in told if isinstance(one, str)} if isinstance(told, list) else set()
+
+
+def unshared(chosen: Mapping[str, object], kind: str) -> str | None:
+    """Say that no suite fits a server's key, so that no handshake of TLS 1.2 succeeds with it.
+
+    Those that HTTP/2 forbids do not count (CBC, and RSA without Diffie-Hellman): Go does not agree to them there.
+
+    Args:
+        chosen: what the user sets.
+        kind: of the key: ECDSA, as which Ed25519 counts too, or RSA.
+
+    Returns:
+        One sentence, or None where one fits, or none is chosen.
+    """
+    suites = _suites(chosen)
+    if not suites or any(re.fullmatch(rf"TLS_ECDHE_{kind}_WITH_.*(?:GCM|CHACHA20).*", one) for one in suites):
+        return None
+    wanted = next(one for one in HTTP2 if f"_{kind}_" in one)
+    return (
+        f'cipher-suites has none for a key of {kind}, so that no handshake with TLS 1.2 succeeds (etcd: "tls: no cipher suite '
+        f'supported by both client and server"); add {wanted}'
+    )
 
 
 def _logging(chosen: Mapping[str, object], version: Version) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from etcd_steward import config_keys
 from etcd_steward.authority import Authorities, PkiError, Store, given, ready_made
 from etcd_steward.certificates import Authority, Pair, Role, bundle, chained, lists, read_certificate
 from etcd_steward.errors import Complaint
@@ -15,7 +16,7 @@ from etcd_steward.observed import HostState
 from etcd_steward.pki import issue
 from etcd_steward.settings import Settings
 from etcd_steward.topology import Cluster, Member
-from etcd_steward.trial import barred, leaf_problems
+from etcd_steward.trial import barred, key_kind, leaf_problems
 from etcd_steward.work import ROLES, leaf_spec, subject
 
 __all__ = ["Credentials", "brought", "pki_folder", "self_made"]
@@ -254,6 +255,45 @@ class Credentials:
                         f"{place}, not signed by an authority that counts now",
                         f"one signed by that ({signer})",
                         f"put such a pair there; for pairs of a new authority: {_ROTATE}",
+                    )
+                )
+        return complaints
+
+    def suite_complaints(self, member: Member, state: HostState, made: Iterable[Role]) -> list[Complaint]:
+        """Say which of a member's keys no chosen cipher suite fits: those that stay on its host, or come ready-made.
+
+        Args:
+            member: whose.
+            state: what its host told.
+            made: the roles whose pair is made anew, or put there anew.
+
+        Returns:
+            The complaints.
+        """
+        settings = member.settings
+        if not settings.etcd_config.get("cipher-suites"):
+            return []
+        try:
+            ready = {} if self.signing else self.ready(member)
+        except PkiError:  # which `ready_complaints` tells
+            ready = {}
+        complaints = []
+        for role in ("server", "peer"):
+            path = settings.certificate_path(role, member.name)
+            pem = ready[role].certificate_pem if role in ready else state.certificates.get(path, "")
+            facts = read_certificate(pem)
+            if facts is None or (self.signing and role in set(made)):
+                continue
+            kind = key_kind(facts.certificate)
+            told = config_keys.unshared(settings.etcd_config, kind) if kind else None
+            if told:
+                found, _, cure = told.partition("; ")
+                complaints.append(
+                    Complaint(
+                        member.host,
+                        f"etcd_config: {found}, and the {role} certificate of {member.name} has such a key",
+                        "a suite for it",
+                        f"{cure} to it",
                     )
                 )
         return complaints

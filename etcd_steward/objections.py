@@ -55,6 +55,7 @@ def reasons_against(job: Job) -> list[Complaint]:
         if needed and not sight.credentials.signing:
             complaints += sight.credentials.ready_complaints(member)
         complaints += sight.credentials.barred_complaints(member, needed)
+        complaints += sight.credentials.suite_complaints(member, state, needed)
     signing = any(one.certificates for one in job.works.values())
     if signing or job.plan.acting("start"):
         ended = spent(sight.credentials, datetime.now(UTC), signing=signing)

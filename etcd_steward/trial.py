@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from etcd_steward.certificates import Role
 
-__all__ = ["NEEDED", "authority_problems", "barred", "leaf_problems", "matches"]
+__all__ = ["NEEDED", "authority_problems", "barred", "key_kind", "leaf_problems", "matches"]
 
 # What etcd asks of each: a member shows its peer certificate to those that it dials too.
 NEEDED: dict[Role, tuple[str, ...]] = {
@@ -87,6 +87,21 @@ def leaf_problems(
     for one in above:
         problems += barred(one, names)
     return problems
+
+
+def key_kind(certificate: x509.Certificate) -> str:
+    """Name the kind of a certificate's key as cipher suites do; empty where none does.
+
+    Args:
+        certificate: any.
+    """
+    try:
+        key = certificate.public_key()
+    except UNREADABLE:
+        return ""
+    if isinstance(key, rsa.RSAPublicKey):
+        return "RSA"
+    return "ECDSA" if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) else ""
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:

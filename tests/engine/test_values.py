@@ -1,13 +1,18 @@
 """What settings and hosts say of storage and addresses, with pyinfra's real engine over pretended hosts."""
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from etcd_steward.certificates import read_certificate
 from etcd_steward.verbs import etcd, renew, status
 from tests.engine.common import HOSTS, N1, N2, SLOWER, only_looked
 from tests.engine.fakes import World, run_deploy
 from tests.engine.living import Living
+from tests.engine.test_certificates import LONG_AGO
 from tests.engine.test_clients import App
+from tests.engine.test_refused_pairs import bring
 
 ON_TMPFS = "storage data 1021994 tmpfs tmpfs -"
 
@@ -151,3 +156,52 @@ def test_row_28_a_star_makes_the_servers_certificate_anew_and_no_other_and_is_gi
     assert any("*.etcd.example.org" in names for names in written)
     assert len(written) == 1
     assert not any("*.etcd" in line for line in "\n".join(result.stdin[N2]).splitlines())
+
+
+RSA_ALONE = {"etcd_config": {"cipher-suites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]}}
+OURS_ALONE = {"etcd_config": {"cipher-suites": ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]}}
+
+
+def test_row_20_one_cipher_for_other_keys_is_refused_before_any_change(world):
+    result = run_deploy(world.hosts, etcd, data=RSA_ALONE)
+    assert "tls: no cipher suite supported by both client and server" in result.refused
+    assert not any(result.commands.values())
+    result = run_deploy(Living(world).hosts, etcd, data=OURS_ALONE)
+    assert (result.refused, result.failed) == ("", set())
+
+
+def of_rsa(world, member, role, folder):
+    """Put a pair with an RSA key in place of a member's ready-made one."""
+    signer = world.authorities.for_role(role)
+    key = rsa.generate_private_key(65537, 2048)
+    leaf = x509.load_pem_x509_certificate((folder / f"{role}.pem").read_bytes())
+    made = x509.CertificateBuilder(
+        signer.certificate.subject,
+        leaf.subject,
+        key.public_key(),
+        7,
+        leaf.not_valid_before_utc,
+        leaf.not_valid_after_utc,
+    )
+    for one in leaf.extensions:
+        if not isinstance(one.value, x509.SubjectKeyIdentifier):
+            made = made.add_extension(one.value, one.critical)
+    signed = made.sign(signer.key, hashes.SHA256())
+    (folder / f"{role}.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    plain = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    (folder / f"{role}-key.pem").write_bytes(plain)
+
+
+@pytest.mark.parametrize("role", ["server", "peer"])
+def test_row_20_ready_made_pairs_are_judged_by_their_own_keys(tmp_path, role):
+    world = World(tmp_path, now=LONG_AGO, etcd_certificates_dir=str(tmp_path / "ready"))
+    bring(tmp_path / "ready", world, world.authorities)
+    result = run_deploy(Living(world).hosts, etcd, data=RSA_ALONE)
+    assert f"and the {role} certificate of n2 has such a key" in result.refused
+    assert only_looked(result)
+    of_rsa(world, world.cluster.member(N2), role, tmp_path / "ready" / "n2")
+    result = run_deploy(Living(world).hosts, etcd, data=OURS_ALONE)
+    assert f"{N2}: found etcd_config: cipher-suites has none for a key of RSA" in result.refused
+    assert f"and the {role} certificate of n2 has such a key" in result.refused
+    assert N1 not in result.refused

@@ -115,7 +115,7 @@ def test_a_flag_of_the_users_takes_the_place_of_kubeadms_and_stands_behind() -> 
         "snapshot-count": 5000,
         "grpc-keepalive-min-time": "5s",
         "enable-pprof": False,
-        "cipher-suites": ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"],
+        "cipher-suites": ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"],
         "feature-gates": {"CompactHashCheck": True},
     }
     command = container("3.6.8", config=replace(SEED, extra=extra))["command"]
@@ -123,7 +123,7 @@ def test_a_flag_of_the_users_takes_the_place_of_kubeadms_and_stands_behind() -> 
         "--initial-cluster-token=etcd-12345678",
         "--auto-compaction-mode=periodic",
         "--auto-compaction-retention=8h",
-        "--cipher-suites=TLS_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384",
+        "--cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384",
         "--enable-pprof=false",
         "--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true",
         "--grpc-keepalive-min-time=5000000000ns",
