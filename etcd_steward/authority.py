@@ -8,9 +8,8 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives import serialization
-
-from etcd_steward.certificates import Authority, PkiError, Subject
+from etcd_steward.certificates import Authority, PkiError, Subject, key_text
+from etcd_steward.locked_keys import locked_text
 from etcd_steward.pem_files import (
     PASSPHRASE,
     Authorities,
@@ -163,14 +162,8 @@ class Store:
 
     def _key_pem(self, authority: Authority) -> str:
         passphrase = self._environ.get(PASSPHRASE)
-        encryption = (
-            serialization.BestAvailableEncryption(passphrase.encode())
-            if passphrase
-            else serialization.NoEncryption()
-        )
         assert authority.key is not None  # noqa: S101 - just made
-        encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        return authority.key.private_bytes(encoding, form, encryption).decode()
+        return locked_text(authority.key, passphrase) if passphrase else key_text(authority.key)
 
 
 def _write_new(folder: Path, contents: Mapping[str, str]) -> None:

@@ -188,6 +188,12 @@ def test_a_creation_cut_short_by_the_disk_leaves_nothing_behind(store, folder, m
 # The passphrase
 
 
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch):
+    # Their number is tested in test_locked_keys.py; here it would only cost time.
+    monkeypatch.setattr("etcd_steward.locked_keys.ROUNDS", 2048)
+
+
 def test_with_a_passphrase_the_keys_on_disk_are_encrypted(folder):
     locked = Store(folder, environ={PASSPHRASE: "correct horse"})
     made = create(locked)
