@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from etcd_steward.runtimes import runtime
 from etcd_steward.schedule import job_script
 from etcd_steward.shell import Script, guard, script
 from etcd_steward.snapshots import differences
+from etcd_steward.storage import RECORDS
 from etcd_steward.talk import ask, ctl
 from etcd_steward.waits import COMMAND_S
 
@@ -159,6 +161,7 @@ def _stage(run: Restoration, host: Host, member: Member) -> tuple[str, str]:
                 spare_mb=settings.etcd_min_free_mb,
                 data_dir=settings.etcd_data_dir,
                 wal_dir=settings.etcd_wal_dir,
+                beside=[posixpath.dirname(settings.config_path), RECORDS],
             )
             job = job_script(run.cluster_run.name, member, bin_dir=_release(run, member))
             folders = script(

@@ -83,8 +83,10 @@ into_room() { # goes into the one that is called $at
   cd -P "./$at" && is_own && [ "$(pwd -P)" = "${here%/}/$at" ] ||
     strayed "that $here/$at is not the folder that was made there" "look at who works there"
 }
+# Without -P a shell goes to the name that it came by, and another account may have put a link there meanwhile.
 leave_room() {
-  cd .. || return 1
+  entered=''
+  cd -P .. && [ "$(pwd -P)" = "$here" ] || { strayed "that $here/$at is no longer there" "look at who works there"; return 1; }
   rmdir "./$at" 2>/dev/null || :
   entered=$was
 }

@@ -1,5 +1,5 @@
 # Restores a snapshot beside a member's data, so that a rename brings it in; done twice, it does nothing more. Needs enter.sh and snapshot.sh.
-# Set before: file sha256 data_dir wal_dir incoming owner name members peer_url token bump spare_mb
+# Set before: file sha256 data_dir wal_dir beside incoming owner name members peer_url token bump spare_mb
 # In rooms of root's own, which stay what they are whatever etcd's account does beside them: its member may run meanwhile.
 lodged() { # folder
   enter "$1" && rm -rf ./member.new-* ./wal.new-* ./.restore && own_room && rm -rf ./data ./wal ||
@@ -11,6 +11,16 @@ space() { # folder kilobytes
   [ "$free" -ge "$2" ] || broken "found $((free / 1024)) MB free in $1, wanted $(($2 / 1024)) MB for what is restored; next: make room"
 }
 
+# What is written once all members are stopped, such as configuration and record, finds room: whoever is stopped starts again.
+roomy() { # folder
+  [ -d "$1" ] || return 0
+  enter "$1" && own_room || { broken "${astray:-found no way to work in $1, wanted one; next: look at the disk}"; return 1; }
+  hear dd if=/dev/zero of=./room bs=1024 count=256 conv=fsync && whole=yes || whole=
+  rm -f ./room
+  leave_room
+  [ -n "$whole" ] || { broken "found no room in $1 ($(why)), wanted 256 KB for what is written there; next: make room, then run again"; return 1; }
+}
+
 # Without a word mv leaves what is there already, and its exit status may be 0 then.
 laid() { # path to
   hear mv -nT "$1" "$2" && [ ! -e "$1" ] ||
@@ -18,6 +28,7 @@ laid() { # path to
 }
 
 staged() {
+  for folder in $beside; do roomy "$folder" || return 1; done
   if [ -d "$data_dir/member.$incoming" ]; then say "staged already"; return 0; fi
   [ -f "$file" ] || { broken "found no file $file, wanted the snapshot; next: run again"; return 1; }
   sum=$(digest <"$file")

@@ -272,7 +272,7 @@ def test_d4_a_restore_beside_a_running_member_follows_no_link_of_its_account(pla
             of_stranger_link(folder / name, place.victim)
     member = folder_of_stranger(data / "member")
     values = {
-        "data_dir": str(data), "wal_dir": str(disk) if wal else "", "folder": str(place.root), "spare_mb": 0,
+        "data_dir": str(data), "wal_dir": str(disk) if wal else "", "beside": "", "folder": str(place.root), "spare_mb": 0,
         "file": str(place.root / "snapshot.db"), "sha256": hashlib.sha256(b"new").hexdigest(), "incoming": "new-3f",
         "owner": f"{STRANGER}:{STRANGER}", "name": "n1", "members": "n1=x", "peer_url": "x", "token": "t", "bump": "",
         "bin_dir": str(place.root / "bin"),

@@ -102,7 +102,7 @@ def told(places, command):
     return run(command, env={**os.environ, "PATH": f"{places}/bin:{os.environ['PATH']}"})
 
 
-def stage(places):
+def stage(places, beside=""):
     common = {"data_dir": str(places / "data")}
     take = {
         "folder": str(places / "snapshots"),
@@ -120,6 +120,7 @@ def stage(places):
         file=str(places / "snapshot.db"),
         sha256=hashlib.sha256(b"new").hexdigest(),
         wal_dir=str(places / "disk"),
+        beside=beside,
         incoming="new-3f",
         owner=f"{os.getuid()}:{os.getgid()}",
         name="n1",
@@ -134,6 +135,20 @@ def stage(places):
 
 def lying(places):
     return [(places / path).read_text().strip() for path in ("data/member/snap/db", "disk/wal/0.wal")]
+
+
+def test_d8_nothing_is_staged_where_what_is_written_after_the_stop_finds_no_room(places):
+    config = places / "config"
+    config.mkdir()
+    full = places / "bin/dd"
+    full.write_text("#!/bin/sh\necho \"dd: error writing './room': No space left on device\" >&2\nexit 1\n")
+    full.chmod(0o755)
+    last = stage(places, str(config))[-1]
+    assert last.startswith(f"failed found no room in {config} (dd: ")
+    assert not (places / "data/member.new-3f").exists()
+    full.unlink()
+    assert stage(places, f"{config} {places}/nothing")[-1] == "staged now"
+    assert list(config.iterdir()) == []
 
 
 @pytest.mark.parametrize("status", [0, 1])
