@@ -175,7 +175,7 @@ def _replacing(site: Site) -> tuple[str, ...]:
 VERBS = {
     "config change": Verb(
         lambda _: ("deploys/etcd.py",),
-        (Cut(TAKE, 2, "before"), Cut(WRITE, 1, "during"), Cut(WRITE, 2, how=SIGTERM), Cut(GIVE, 1, "before")),
+        (Cut(TAKE, 2, "before"), Cut(WRITE, 1, "during"), Cut(WRITE, 1, how=SIGTERM), Cut(GIVE, 1, "before")),
         slower,
         chained=True,
     ),
