@@ -48,7 +48,6 @@ def test_b09_a_login_that_greets_is_worked_on_as_any_other(
         assert "hello" in host.ssh("true").stdout
         site.run("-y", "deploys/status.py").succeeded()
         site.etcd("-y").unchanged()
-        site.run("-y", "deploys/backup.py").succeeded()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_b10_b11_a_login_that_may_not_become_root_is_told_in_sudos_own_words(
     _, host, _ = site.hosts
     running = site.pid(host)
     with changed(host, "/etc/sudoers.d/zz-strict", rule):
-        for verb in ("status", "etcd", "backup", "renew"):
+        for verb in ("status", "etcd", "renew"):
             outcome = site.run("-y", f"deploys/{verb}.py").failed(host.name, word)
             assert BRING_BACK not in outcome.text
     assert site.pid(host) == running
