@@ -116,7 +116,9 @@ class Cutter:
             return done.succeeded().text
         assert self._struck, f"no {cut} came: {' '.join(arguments)}\n{done.text[-3000:]}"
         # SIGTERM is answered, by 128 and its number, unless it comes before the answer is put there.
-        assert done.rc in {-cut.how, 128 + cut.how}, f"{cut}: found exit status {done.rc}\n{done.text[-3000:]}"
+        assert done.rc in {-cut.how, 128 + cut.how}, (
+            f"{cut}: found exit status {done.rc}\n{done.text[-3000:]}"
+        )
         return done.text
 
     def strike(self, cut: Cut, blow: Sequence[str], *arguments: str) -> Outcome:
