@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import gevent
 from gevent.lock import RLock
-from paramiko import SSHException
+from paramiko import ChannelException, SSHException
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.connectors import ssh as _ssh
 from pyinfra.connectors import util as _connectors
@@ -33,6 +33,8 @@ STUCK_S = 120
 # A connection is asked whether anybody is there once nothing came for so long, and closed where nobody answers.
 ASK_AFTER_S = 15
 SILENCE_S = 60
+# A host that grants one session at a time refuses the next until the last is closed.
+REFUSED_S = 10
 # What a host says of itself is a few hundred kilobytes at most.
 ANSWER_BYTES = 16 << 20
 # A run that was told to end waits for nothing longer.
@@ -216,12 +218,23 @@ class _Line:
 
         def work() -> tuple[bool, CommandOutput]:
             self.reach()
-            done, output = self._run(*args, **arguments)
+            done, output = self._granted(args, arguments)
             if not done and not self._alive():
                 self._fail("a connection that ended", "an answer", EOFError())
             return done, output
 
         return self.within(seconds, work)
+
+    def _granted(self, args: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[bool, CommandOutput]:
+        """Give a command, and again where the host refuses a session: what was refused has never begun."""
+        begun = time.monotonic()
+        while True:
+            try:
+                return self._run(*args, **arguments)
+            except ChannelException:
+                if not self._alive() or time.monotonic() - begun > REFUSED_S:
+                    raise
+                gevent.sleep(0.2)
 
     def _asked(self, *args: Any, **arguments: Any) -> Any:
         if not arguments.get("_timeout"):

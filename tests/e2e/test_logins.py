@@ -80,12 +80,14 @@ def test_d18_a_login_with_one_session_at_a_time_is_asked_once_more_and_worked_on
     site = shared(families, "ssh")
     _, host, _ = site.hosts
     reload = "pkill -HUP -o -x sshd"
-    with changed(host, "/etc/ssh/sshd_config", "MaxSessions 1\n", first=True):
+    try:
+        with changed(host, "/etc/ssh/sshd_config", "MaxSessions 1\n", first=True):
+            host.run(reload)
+            site.run("-y", "deploys/status.py").succeeded()
+            site.etcd("-y").unchanged()
+            site.run("-y", "--data=etcd_renew_all=true", "deploys/renew.py").succeeded()
+    finally:
         host.run(reload)
-        site.run("-y", "deploys/status.py").succeeded()
-        site.etcd("-y").unchanged()
-        site.run("-y", "--data=etcd_renew_all=true", "deploys/renew.py").succeeded()
-    host.run(reload)
     site.etcd("-y").unchanged()
 
 
