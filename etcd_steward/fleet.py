@@ -11,6 +11,7 @@ from pyinfra.api import DeployError
 from etcd_steward.addresses import is_loopback, nobodys
 from etcd_steward.clients import ClientRun, client_run
 from etcd_steward.errors import Complaint, complaints_text
+from etcd_steward.machines import sharing
 from etcd_steward.settings import Settings, read_settings
 from etcd_steward.talk import ask, ctl
 
@@ -149,20 +150,15 @@ def same_names(names: Mapping[str, str], called: str, cure: str) -> list[Complai
         called: who takes them so.
         cure: what helps besides another host name.
     """
-    owners: dict[str, str] = {}
-    complaints = []
-    for host, name in names.items():
-        first = owners.setdefault(name.lower(), host) if name else host
-        if first != host:
-            complaints.append(
-                Complaint(
-                    host,
-                    f"the node name {name}, as on {first}",
-                    f"a name of its own for each node, as {called} takes nodes of one name for the same node",
-                    f"`hostnamectl set-hostname NAME` on this host (Alpine: `setup-hostname NAME`, then reboot), or {cure}",
-                )
-            )
-    return complaints
+    return [
+        Complaint(
+            host,
+            f"the node name {names[host]}, as on {first}",
+            f"a name of its own for each node, as {called} takes nodes of one name for the same node",
+            f"`hostnamectl set-hostname NAME` on this host (Alpine: `setup-hostname NAME`, then reboot), or {cure}",
+        )
+        for host, first in sharing({host: name.lower() for host, name in names.items()})
+    ]
 
 
 def member_address(client: ClientRun, host: str) -> str:

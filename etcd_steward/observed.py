@@ -12,6 +12,7 @@ from etcd_steward.addresses import Held, is_ip
 from etcd_steward.identity import Identity
 from etcd_steward.snapshots import Manifest
 from etcd_steward.storage import Storage
+from etcd_steward.topology import listed_urls
 
 __all__ = [
     "ClusterState",
@@ -223,7 +224,6 @@ class HostState:
     received: float = 0.0
     uid: int = -1
     machine: str = ""
-    boot: str = ""
     mark: str = ""
     lock: str = ""
     init: str = "none"
@@ -352,12 +352,8 @@ def known_addresses(
     for host, state in hosts.items():
         identity = state.data.identity
         if seen is None:
-            urls = [
-                url
-                for part in state.listed.split(",")
-                for name, _, url in [part.strip().partition("=")]
-                if name == names[host]
-            ]
+            listed = listed_urls([state.listed])
+            urls = [listed[names[host]]] if names[host] in listed else []
         else:
             number = identity.member if identity and identity.cluster == seen.id else None
             own = [one for one in seen.members if one.id == number] or [

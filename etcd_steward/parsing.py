@@ -78,7 +78,6 @@ def _host_state(host: str, told: dict[str, list[str]], sent: float, received: fl
         received=received,
         uid=number(told["uid"][0]),
         machine=told["machine"][0],
-        boot=told.get("boot", [""])[0],
         mark=told.get("mark", [""])[0],
         # One that holds nothing is there all the same.
         lock=(told["lock"][0] or "somebody") if "lock" in told else "",

@@ -3,7 +3,6 @@
 tell_machine() {
   boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || return 0
   [ -n "$boot" ] || return 0
-  say "boot $boot"
   spaces=
   for space in pid net uts; do
     at=$(readlink "/proc/self/ns/$space" 2>/dev/null) && [ -n "$at" ] || return 0

@@ -51,10 +51,8 @@ etcds | while read -r pid at file; do
   say "process $pid $at $file"
   case $file in --config-file=/*) file=${file#*=}; [ -f "$file" ] && head -n 1 "$file" | grep -q "$marker" && say "ours $pid" ;; esac
 done
-near=$data_dir
-while [ ! -e "$near" ]; do near=$(dirname "$near"); done
 for word in $folders; do storage "${word%%=*}" "${word#*=}"; done
-say "free $(df -Pk "$near" | awk 'NR == 2 { print $4 " " $6 }')"
+say "free $(df -Pk "$(nearest "$data_dir")" | awk 'NR == 2 { print $4 " " $6 }')"
 [ -d "$data_dir" ] && say "data folder $(stat -c '%a %U:%G' "$data_dir")"
 [ -e "$data_dir/member" ] && say "data member"
 [ -e "$data_dir/member/snap/db" ] && say "data db $(stat -c %s "$data_dir/member/snap/db")"

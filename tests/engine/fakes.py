@@ -259,7 +259,6 @@ class World:
             "uid 0",
             "machine x86_64",
             f"hostname {member.name}",
-            "boot 5d0b2a52-6f3c-4c46-9ad1-8f9a3a6c1c11",
             f"mark 5d0b2a52-6f3c-4c46-9ad1-8f9a3a6c1c11:[{self.cluster.members.index(member)}]",
             f"init {self.init}",
             "os ID=alpine",

@@ -158,8 +158,9 @@ def told_by(words, tmp_path, path, cmdline="quiet"):
     )  # fmt: skip
     fake += f" *) echo {NUMBERS['ext4']} ;; esac; }}\n"
     # None of these folders is there.
-    text = text.replace('while [ ! -e "$at" ]; do at=$(dirname "$at"); done', ":")
-    text = text.replace('at=$(readlink -f "$at")', ":").replace("/proc/cmdline", f"{tmp_path}/cmdline")
+    text = text.replace('at=$(readlink -f "$(nearest "$2")")', "at=$2").replace(
+        "/proc/cmdline", f"{tmp_path}/cmdline"
+    )
     done = subprocess.run(
         [*words, "-c", f"{text}{fake}\nstorage data {path}"], capture_output=True, text=True, check=False
     )
